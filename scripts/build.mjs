@@ -1,16 +1,16 @@
 // Builds every workspace with `tsc -b`, then bundles the guest runtime into one CommonJS file:
 // a guest loads it by `--require`, which must be synchronous and independent of the program's
 // own module resolution.
-import { spawnSync } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const require = createRequire(import.meta.url)
-const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
-const run = spawnSync(process.execPath, [tsc, '-b', ...process.argv.slice(2)], {
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const require = createRequire(import.meta.url);
+const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc");
+const run = spawnSync(process.execPath, [tsc, "-b", ...process.argv.slice(2)], {
   cwd: root,
-  stdio: 'inherit',
-})
-if (run.status !== 0) process.exit(run.status ?? 1)
+  stdio: "inherit",
+});
+if (run.status !== 0) process.exit(run.status ?? 1);

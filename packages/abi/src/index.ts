@@ -1,1 +1,4 @@
-export {}
+export * from "./errno.ts";
+export * from "./layout.ts";
+export * from "./socket.ts";
+export * from "./vrpc.ts";

@@ -1,1 +1,25 @@
-export {}
+export { EventNotifier, EventTaker, type QueuePlace } from "./event-queue.ts";
+export { HaltPoll, type HaltPollOptions } from "./halt-poll.ts";
+export { type Doorbell, Port, type PortCounters, type PortPlace } from "./port.ts";
+export {
+  ccbWord,
+  checkRing,
+  formatRegion,
+  openRegion,
+  portPlace,
+  RegionInvalid,
+  type RegionLayout,
+  resetCcb,
+  rxRingPlace,
+  sharedMemory,
+  txRingPlace,
+} from "./region.ts";
+export { Slab, type SlabRing } from "./slab.ts";
+export {
+  RingConsumer,
+  RingCorrupted,
+  type RingPlace,
+  RingProducer,
+  type SharedMemory,
+  type Span,
+} from "./stream-ring.ts";

@@ -1,0 +1,80 @@
+/**
+ * One side's end of a region: the queue it takes events from, the queue it notifies on, and the
+ * doorbell that wakes a sleeping side.
+ *
+ * Sleeping. A side that finds its queue empty sets its sleeping flag, looks at the queue again,
+ * and only then waits for the doorbell; the peer publishes an event first and looks at the flag
+ * after. Whoever clears the flag rings, so there is one doorbell for each sleep.
+ *
+ * Polling. Before it sleeps a side may look at its queue for some turns of the event loop; how
+ * long follows the halt-polling rule of KVM (Documentation/virt/kvm/halt-polling.rst): grow while
+ * events come soon after the wait began, shrink when they do not.
+ */
+import { EventNotifier, EventTaker, type QueuePlace } from "./event-queue.ts";
+import type { SharedMemory } from "./stream-ring.ts";
+
+/** Wakes the peer, and is rung by it. */
+export interface Doorbell {
+  /** Wakes the peer. Must not throw when the peer is gone. */
+  ring(): void;
+}
+
+export interface PortPlace {
+  incoming: QueuePlace;
+  outgoing: QueuePlace;
+  /** Word that this side sets while it sleeps, and the peer's. */
+  sleepingWord: number;
+  peerSleepingWord: number;
+}
+
+export interface PortCounters {
+  doorbellsSent: number;
+  doorbellsSaved: number;
+  wakeups: number;
+  polls: number;
+}
+
+export class Port {
+  private readonly words: Int32Array;
+  private readonly place: PortPlace;
+  private readonly doorbell: Doorbell;
+  readonly taker: EventTaker;
+  private readonly notifier: EventNotifier;
+  readonly counters: PortCounters = { doorbellsSent: 0, doorbellsSaved: 0, wakeups: 0, polls: 0 };
+
+  constructor(memory: SharedMemory, place: PortPlace, doorbell: Doorbell) {
+    this.words = memory.words;
+    this.place = place;
+    this.doorbell = doorbell;
+    this.taker = new EventTaker(memory, place.incoming);
+    this.notifier = new EventNotifier(memory, place.outgoing);
+  }
+
+  /** Tells the peer of `events` on `socket` and wakes it if it sleeps. @throws RingCorrupted */
+  notify(socket: number, events: number): void {
+    this.notifier.notify(socket, events);
+    const { peerSleepingWord } = this.place;
+    if (
+      Atomics.load(this.words, peerSleepingWord) === 0 ||
+      Atomics.exchange(this.words, peerSleepingWord, 0) === 0
+    ) {
+      this.counters.doorbellsSaved++;
+      return;
+    }
+    this.counters.doorbellsSent++;
+    this.doorbell.ring();
+  }
+
+  /** Says that this side sleeps. @returns false when events came meanwhile: take them first. */
+  trySleep(): boolean {
+    Atomics.store(this.words, this.place.sleepingWord, 1);
+    if (this.taker.empty()) return true;
+    Atomics.store(this.words, this.place.sleepingWord, 0);
+    return false;
+  }
+
+  /** Says that this side is awake: the peer need not ring. */
+  wake(): void {
+    Atomics.store(this.words, this.place.sleepingWord, 0);
+  }
+}
