@@ -1,5 +1,6 @@
 export { EventNotifier, EventTaker, type QueuePlace } from "./event-queue.ts";
 export { HaltPoll, type HaltPollOptions } from "./halt-poll.ts";
+export { type Pollable, PollLoop, type PollLoopOptions } from "./poll-loop.ts";
 export { type Doorbell, Port, type PortCounters, type PortPlace } from "./port.ts";
 export {
   ccbWord,

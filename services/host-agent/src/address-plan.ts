@@ -1,0 +1,98 @@
+/**
+ * How a local guest's addresses map to the host's.
+ *
+ * A guest owns one address of 127.77.0.0/16, which other guests and the host reach, and has a
+ * loopback of its own: its 127.0.0.0/8 is the host's 127.78.x.y and its ::1 is 127.79.x.y, with the
+ * x.y of its address, which no other guest can name. 127.77.0.1 is the host (its 127.0.0.1).
+ */
+import { isIPv4 } from "node:net";
+import { ERRNO } from "@outsock/abi";
+import type { Endpoint } from "@outsock/vrpc";
+
+/** The host's 127.0.0.1 as a guest sees it, `host.outsock`. */
+export const HOST_ADDRESS = "127.77.0.1";
+/** The host's first name server as a guest sees it, where that one listens on the host's loopback. */
+export const NAMESERVER_ADDRESS = "127.77.0.53";
+
+/** A host endpoint to connect to, and the host address to connect from. */
+export interface HostTarget {
+  endpoint: Endpoint;
+  /** undefined = the kernel chooses. */
+  source: string | undefined;
+}
+
+/** Strips ::ffff: of an IPv4-mapped address. */
+export function unmapped(endpoint: Endpoint): Endpoint {
+  if (endpoint.family === 6 && endpoint.address.toLowerCase().startsWith("::ffff:")) {
+    const v4 = endpoint.address.slice(7);
+    if (isIPv4(v4)) return { address: v4, port: endpoint.port, family: 4 };
+  }
+  return endpoint;
+}
+
+export class AddressPlan {
+  /** The guest's own address, as everybody sees it. */
+  readonly address: string;
+  readonly loopback4: string;
+  readonly loopback6: string;
+  private readonly nameserver: Endpoint | undefined;
+
+  constructor(address: string, nameserver: Endpoint | undefined) {
+    this.address = address;
+    this.loopback4 = address.replace("127.77.", "127.78.");
+    this.loopback6 = address.replace("127.77.", "127.79.");
+    this.nameserver = nameserver;
+  }
+
+  /** Where a connection or datagram of the guest to `destination` goes. */
+  target(destination: Endpoint): HostTarget {
+    const { address, port, family } = unmapped(destination);
+    const v4 = (host: string, source: string | undefined): HostTarget => ({
+      endpoint: { address: host, port, family: 4 },
+      source,
+    });
+    if (address === "::1" || address === "::") return v4(this.loopback6, this.loopback6);
+    if (family === 6) return { endpoint: { address, port, family: 6 }, source: undefined };
+    if (address === HOST_ADDRESS) return v4("127.0.0.1", this.address);
+    if (address === NAMESERVER_ADDRESS && this.nameserver !== undefined) {
+      return { endpoint: this.nameserver, source: undefined };
+    }
+    if (address.startsWith("127.77.")) return v4(address, this.address);
+    if (address.startsWith("127.") || address === "0.0.0.0") {
+      return v4(this.loopback4, this.loopback4);
+    }
+    return v4(address, undefined);
+  }
+
+  /**
+   * Host addresses that a guest's `bind()` to `local` takes.
+   * @returns a positive errno when the guest does not have that address
+   */
+  bind(local: Endpoint, v6only: boolean): readonly string[] | number {
+    const { address } = unmapped(local);
+    if (address === "0.0.0.0") return [this.address, this.loopback4];
+    if (address === "::") {
+      return v6only ? [this.loopback6] : [this.address, this.loopback4, this.loopback6];
+    }
+    if (address === "::1") return [this.loopback6];
+    if (address === this.address) return [this.address];
+    if (address.startsWith("127.") && !address.startsWith("127.77.")) return [this.loopback4];
+    return ERRNO.EADDRNOTAVAIL;
+  }
+
+  /** A host endpoint as the guest sees it. */
+  toGuest(endpoint: Endpoint): Endpoint {
+    const { address, port, family } = unmapped(endpoint);
+    if (address === this.loopback4) return { address: "127.0.0.1", port, family: 4 };
+    if (address === this.loopback6) return { address: "::1", port, family: 6 };
+    if (address === "127.0.0.1") return { address: HOST_ADDRESS, port, family: 4 };
+    if (
+      this.nameserver !== undefined &&
+      address === this.nameserver.address &&
+      port === this.nameserver.port
+    ) {
+      return { address: NAMESERVER_ADDRESS, port, family: 4 };
+    }
+    return { address, port, family };
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * The host agent: accepts guests on its unix socket, owns their sockets, and answers `ps` and
+ * `dmesg`. One process; nothing listens beyond loopback unless a guest publishes it.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import { closeFd, dupFd, peerCredentials, SysError, sendWithFds } from "@outsock/hostsys";
+import { PollLoop } from "@outsock/ring";
+import {
+  type AttachReply,
+  type AttachRequest,
+  agreeVersion,
+  type Endpoint,
+  HANDSHAKE_MAX_BYTES,
+  type KernelLogReply,
+  type Refusal,
+  type Request,
+  type StatusReply,
+} from "@outsock/vrpc";
+import { HOST_ADDRESS } from "./address-plan.ts";
+import { claimAddress } from "./address-pool.ts";
+import { Guest } from "./guest.ts";
+import { checkRequest } from "./handshake-check.ts";
+import { type HostResolver, readHostResolver } from "./host-resolver.ts";
+import { makeRegion, Refused } from "./region-memory.ts";
+import { Session } from "./session.ts";
+import { fdOf } from "./tcp-handle.ts";
+
+export interface AgentLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface AgentOptions {
+  log: AgentLog;
+  version: string;
+  /** Called whenever there are no guests and nobody holds the agent. */
+  onIdle?: () => void;
+  resolver?: HostResolver;
+}
+
+/** Halt polling of the agent, microseconds. */
+const POLL = { start: 10, maximum: 50 };
+
+export class Agent {
+  private readonly options: AgentOptions;
+  private readonly resolver: HostResolver;
+  private readonly server: Server;
+  private readonly guests = new Map<string, Guest>();
+  private readonly connections = new Set<Socket>();
+  private readonly poll: PollLoop;
+  private nextGuest = 1;
+  private closing = false;
+
+  constructor(options: AgentOptions) {
+    this.options = options;
+    this.resolver = options.resolver ?? readHostResolver();
+    this.poll = new PollLoop({
+      ...POLL,
+      now: () => performance.now() * 1000,
+      defer: (turn) => setImmediate(turn),
+    });
+    this.server = createServer((socket) => this.onConnection(socket));
+  }
+
+  /** Listens on a unix socket path. */
+  listen(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.server.once("error", reject);
+      this.server.listen(path, () => {
+        this.server.off("error", reject);
+        resolve();
+      });
+    });
+  }
+
+  get idle(): boolean {
+    return this.guests.size === 0 && this.connections.size === 0;
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const socket of this.connections) socket.destroy();
+    await closed;
+  }
+
+  private onConnection(socket: Socket): void {
+    this.connections.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.connections.delete(socket);
+      this.checkIdle();
+    });
+    const { uid } = peerCredentials(fdOf(socket));
+    const own = process.getuid?.() ?? 0;
+    if (uid !== own && uid !== 0) {
+      this.refuse(
+        socket,
+        new Refused("EACCES", `the agent of user ${own} does not serve user ${uid}`),
+      );
+      return;
+    }
+    let line = Buffer.alloc(0);
+    const onData = (data: Buffer): void => {
+      line = Buffer.concat([line, data]);
+      const end = line.indexOf(10);
+      if (end === -1) {
+        if (line.length > HANDSHAKE_MAX_BYTES) socket.destroy();
+        return;
+      }
+      socket.off("data", onData);
+      try {
+        this.onRequest(socket, checkRequest(line.subarray(0, end).toString("utf8")));
+      } catch (error) {
+        if (error instanceof Refused) this.refuse(socket, error);
+        else throw error;
+      }
+    };
+    socket.on("data", onData);
+  }
+
+  private refuse(socket: Socket, { code, message }: Refused): void {
+    this.options.log.warn({ code }, `refused: ${message}`);
+    const refusal: Refusal = { ok: false, code, error: message };
+    socket.end(`${JSON.stringify(refusal)}\n`);
+  }
+
+  private onRequest(socket: Socket, request: Request): void {
+    switch (request.request) {
+      case "attach":
+        this.attach(socket, request);
+        break;
+      case "hold":
+        // The connection itself keeps the agent; it may become a guest's by exec.
+        socket.write('{"ok":true}\n');
+        break;
+      case "status":
+        socket.end(`${JSON.stringify(this.status())}\n`);
+        break;
+      case "dmesg":
+        socket.end(`${JSON.stringify(this.kernelLog(request.name))}\n`);
+        break;
+    }
+  }
+
+  private status(): StatusReply {
+    return {
+      ok: true,
+      pid: process.pid,
+      version: this.options.version,
+      guests: [...this.guests.values()].map((guest) => guest.status()),
+    };
+  }
+
+  private kernelLog(name: string): KernelLogReply {
+    const guest = this.guests.get(name);
+    if (guest === undefined) throw new Refused("ENOENT", `there is no guest "${name}"`);
+    return {
+      ok: true,
+      log: [...guest.processes.values()].map(({ process, session }) => ({
+        process,
+        text: session.kernelLog(),
+      })),
+    };
+  }
+
+  private resolve(name: string): Endpoint[] {
+    const plain = name.toLowerCase().replace(/\.$/, "");
+    if (plain === "host.outsock") return [{ address: HOST_ADDRESS, port: 0, family: 4 }];
+    const guest = this.guests.get(plain);
+    return guest === undefined ? [] : [{ address: guest.plan.address, port: 0, family: 4 }];
+  }
+
+  /** The guest that the request belongs to, made when it is new. @throws Refused */
+  private guestFor(request: AttachRequest): Guest {
+    const name = request.name ?? this.freeName();
+    const existing = this.guests.get(name);
+    if (existing !== undefined) {
+      if (existing.token === request.token) return existing;
+      throw new Refused("EEXIST", `a guest named "${name}" runs already; choose another --name`);
+    }
+    let claim: ReturnType<typeof claimAddress> | undefined;
+    try {
+      claim = claimAddress(request.address);
+      const guest = new Guest(name, claim, this.resolver, request.publish, request.token);
+      this.guests.set(name, guest);
+      return guest;
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      const ports = request.publish.map((p) => `${p.address}:${p.hostPort}`).join(", ");
+      throw new Refused(
+        error.code,
+        claim === undefined
+          ? `cannot give the guest an address: ${error.message}`
+          : `cannot publish ${ports}: ${error.message}`,
+      );
+    }
+  }
+
+  private freeName(): string {
+    for (;;) {
+      const name = `guest-${this.nextGuest++}`;
+      if (!this.guests.has(name)) return name;
+    }
+  }
+
+  private attach(socket: Socket, request: AttachRequest): void {
+    const { min, max } = request.protocol;
+    const protocol = agreeVersion(min, max);
+    if (protocol === undefined) {
+      throw new Refused(
+        "EPROTO",
+        `the guest speaks versions ${min} to ${max} of the protocol, the agent does not; ` +
+          "use an agent and a guest at most one version apart",
+      );
+    }
+    const guest = this.guestFor(request);
+    let region: ReturnType<typeof makeRegion>;
+    try {
+      region = makeRegion(guest.name);
+    } catch (error) {
+      this.dropIfEmpty(guest);
+      throw error;
+    }
+    const doorbellFd = dupFd(fdOf(socket));
+    const process = guest.takeProcessNumber();
+    const session = new Session({
+      mapping: region.mapping,
+      plan: guest.plan,
+      doorbellFd,
+      onListen: (listener) => guest.onListen(listener),
+      resolve: (name) => this.resolve(name),
+      onPoisoned: (reason) => {
+        this.options.log.warn({ guest: guest.name, process, reason }, "guest broke the protocol");
+        leave(true);
+      },
+      onActive: () => this.poll.expect(session),
+    });
+    guest.processes.set(process, { process, pid: request.pid, program: request.program, session });
+    let left = false;
+    const leave = (abort: boolean): void => {
+      if (left) return;
+      left = true;
+      this.poll.remove(session);
+      closeFd(doorbellFd);
+      guest.processes.delete(process);
+      guest.draining++;
+      session.detach(abort, () => {
+        guest.draining--;
+        this.dropIfEmpty(guest);
+      });
+      socket.destroy();
+      this.options.log.info({ guest: guest.name, process }, "guest left");
+    };
+    const reply: AttachReply = {
+      ok: true,
+      protocol,
+      name: guest.name,
+      token: guest.token,
+      process,
+      address: guest.plan.address,
+      regionBytes: region.bytes,
+      nameservers: this.resolver.nameservers,
+      search: this.resolver.search,
+    };
+    try {
+      sendWithFds(doorbellFd, Buffer.from(`${JSON.stringify(reply)}\n`), [region.fd]);
+    } catch {
+      leave(true);
+    } finally {
+      closeFd(region.fd);
+    }
+    if (left) return;
+    socket.on("data", () => this.poll.rung(session));
+    socket.on("end", () => leave(false));
+    socket.on("close", () => leave(false));
+    this.options.log.info(
+      { guest: guest.name, process, pid: request.pid, address: guest.plan.address },
+      "guest attached",
+    );
+  }
+
+  private dropIfEmpty(guest: Guest): void {
+    if (guest.processes.size > 0 || guest.draining > 0) return;
+    if (this.guests.get(guest.name) !== guest) return;
+    this.guests.delete(guest.name);
+    guest.release();
+    this.checkIdle();
+  }
+
+  private checkIdle(): void {
+    if (!this.closing && this.idle) this.options.onIdle?.();
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * One attached process of a guest: its region, its calls, its sockets.
+ *
+ * Whatever the guest breaks (a ring index, a message, a socket number that is not its own) ends
+ * this session with a reason and harms nobody else.
+ */
+import {
+  CCB,
+  CLOSE_RESET,
+  ERRNO,
+  EVENT,
+  FLAG,
+  HEADER,
+  OP,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOMAXCONN,
+} from "@outsock/abi";
+import { type Mapping, sendByte } from "@outsock/hostsys";
+import {
+  ccbWord,
+  formatRegion,
+  type Pollable,
+  Port,
+  portPlace,
+  type RegionLayout,
+  RingConsumer,
+  RingCorrupted,
+  RingProducer,
+  resetCcb,
+  rxRingPlace,
+  type SharedMemory,
+  Slab,
+  sharedMemory,
+  txRingPlace,
+} from "@outsock/ring";
+import {
+  type Endpoint,
+  type Message,
+  MessageInvalid,
+  MessageSender,
+  PayloadReader,
+  PayloadWriter,
+  takeMessage,
+} from "@outsock/vrpc";
+import type { AddressPlan } from "./address-plan.ts";
+import { DatagramSocket } from "./datagram-socket.ts";
+import type { Listener } from "./listener.ts";
+import type { AllocatedRings, SessionContext } from "./session-sockets.ts";
+import { StreamRelay } from "./stream-relay.ts";
+import { StreamSocket } from "./stream-socket.ts";
+
+type AnySocket = StreamSocket | DatagramSocket;
+
+/** Events handled before other sessions get their turn. */
+const BATCH = 1024;
+const REPLIES_WAITING_MAX = 65536;
+const EMPTY = new Uint8Array(0);
+
+export interface SessionOptions {
+  mapping: Mapping;
+  plan: AddressPlan;
+  /** Descriptor of the connection to the guest, for doorbells. */
+  doorbellFd: number;
+  /** A listener of the guest came to be; published ports attach to it. */
+  onListen(listener: Listener): void;
+  /** Addresses of a guest's name, empty when no guest has it. */
+  resolve(name: string): Endpoint[];
+  /** The guest broke the protocol. */
+  onPoisoned(reason: string): void;
+  /** Has something to do soon: poll. */
+  onActive(): void;
+}
+
+export class Session implements SessionContext, Pollable {
+  readonly memory: SharedMemory;
+  readonly layout: RegionLayout;
+  readonly plan: AddressPlan;
+  private readonly options: SessionOptions;
+  private readonly port: Port;
+  private readonly calls: RingConsumer;
+  private readonly replies: MessageSender;
+  private readonly slab: Slab;
+  private readonly sockets = new Map<number, AnySocket>();
+  private readonly closing = new Set<AnySocket>();
+  private readonly freeIds: number[] = [];
+  private nextId: number;
+  private detached = false;
+  private released: (() => void) | undefined;
+  private goneBytes = 0;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.plan = options.plan;
+    this.memory = sharedMemory(options.mapping.buffer);
+    this.layout = formatRegion(this.memory);
+    const { layout, memory } = this;
+    Atomics.store(memory.words, HEADER.AGENT_SLEEPING, 1);
+    this.port = new Port(memory, portPlace(layout, "agent"), {
+      ring: () => sendByte(options.doorbellFd),
+    });
+    this.calls = new RingConsumer(
+      memory,
+      txRingPlace(layout, 0, layout.callRing, layout.callRingBytes),
+    );
+    this.replies = new MessageSender(
+      new RingProducer(memory, rxRingPlace(layout, 0, layout.replyRing, layout.callRingBytes)),
+      () => this.port.notify(0, EVENT.DATA),
+      REPLIES_WAITING_MAX,
+    );
+    this.slab = new Slab(layout.slabOffset, layout.slabBytes);
+    this.nextId = layout.maxSockets / 2;
+  }
+
+  get socketCount(): number {
+    return this.sockets.size;
+  }
+
+  /** Bytes relayed by all sockets of the session, also by those that are closed. */
+  get bytes(): number {
+    let bytes = this.goneBytes;
+    for (const socket of this.sockets.values()) bytes += socket.bytes;
+    return bytes;
+  }
+
+  // Pollable
+
+  drain(): number {
+    let handled = 0;
+    this.guard(() => {
+      while (handled < BATCH && !this.detached) {
+        const id = this.port.taker.take();
+        if (id === -1) break;
+        handled++;
+        const { events } = this.port.taker;
+        if (id === 0) this.onChannel(events);
+        else this.sockets.get(id)?.onEvents(events);
+      }
+    });
+    return handled;
+  }
+
+  trySleep(): boolean {
+    return this.port.trySleep();
+  }
+
+  wake(): void {
+    this.port.wake();
+  }
+
+  // SessionContext
+
+  guard(work: () => void): void {
+    if (this.detached && this.released === undefined) return;
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof RingCorrupted) && !(error instanceof MessageInvalid)) throw error;
+      if (!this.detached) this.options.onPoisoned(error.message);
+    }
+  }
+
+  notify(socket: number, events: number): void {
+    if (this.detached) return;
+    this.port.notify(socket, events);
+    this.options.onActive();
+  }
+
+  reset(socket: number, errno: number): void {
+    const { words } = this.memory;
+    Atomics.store(words, ccbWord(this.layout, socket, CCB.ERROR), errno);
+    Atomics.or(words, ccbWord(this.layout, socket, CCB.AGENT_FLAGS), FLAG.RESET);
+    this.guard(() => this.notify(socket, EVENT.RESET));
+  }
+
+  finish(socket: number): void {
+    Atomics.or(this.memory.words, ccbWord(this.layout, socket, CCB.AGENT_FLAGS), FLAG.FIN);
+    this.guard(() => this.notify(socket, EVENT.FIN));
+  }
+
+  guestFinished(socket: number): boolean {
+    const flags = Atomics.load(this.memory.words, ccbWord(this.layout, socket, CCB.GUEST_FLAGS));
+    return (flags & FLAG.FIN) !== 0;
+  }
+
+  allocateRings(socket: number, atLeast?: number): AllocatedRings | undefined {
+    const tx = this.slab.allocate(atLeast);
+    if (tx === undefined) return undefined;
+    const rx = this.slab.allocate(atLeast);
+    if (rx === undefined) {
+      this.slab.free(tx);
+      return undefined;
+    }
+    resetCcb(this.memory, this.layout, socket);
+    return {
+      pair: {
+        txOffset: tx.offset,
+        txCapacity: tx.capacity,
+        rxOffset: rx.offset,
+        rxCapacity: rx.capacity,
+      },
+      tx: txRingPlace(this.layout, socket, tx.offset, tx.capacity),
+      rx: rxRingPlace(this.layout, socket, rx.offset, rx.capacity),
+      release: () => {
+        this.slab.free(tx);
+        this.slab.free(rx);
+      },
+    };
+  }
+
+  reply(
+    opcode: number,
+    sequence: number,
+    socket: number,
+    status: number,
+    payload: Uint8Array,
+  ): void {
+    if (this.detached) return;
+    this.guard(() => this.replies.send({ opcode, sequence, socket, status, payload }));
+  }
+
+  accept(listener: number, local: Endpoint, peer: Endpoint, handle: unknown): boolean {
+    const id = this.takeId();
+    if (id === undefined) return false;
+    const rings = this.allocateRings(id);
+    if (rings === undefined) {
+      this.freeIds.push(id);
+      return false;
+    }
+    const payload = new PayloadWriter()
+      .u32(listener)
+      .endpoint(local)
+      .endpoint(peer)
+      .rings(rings.pair)
+      .done();
+    const socket = new StreamSocket(this, id);
+    this.sockets.set(id, socket);
+    this.reply(OP.ACCEPTED, 0, id, 0, payload);
+    socket.adopt(handle, new StreamRelay(this, id, rings));
+    return true;
+  }
+
+  private takeId(): number | undefined {
+    if (this.nextId < this.layout.maxSockets) return this.nextId++;
+    return this.freeIds.shift();
+  }
+
+  // Calls
+
+  private onChannel(events: number): void {
+    if (events & EVENT.SPACE) this.replies.flush();
+    if (!(events & EVENT.DATA)) return;
+    let notify = false;
+    for (;;) {
+      const taken = takeMessage(this.calls);
+      if (taken === undefined) break;
+      notify ||= taken.notify;
+      this.onCall(taken.message);
+    }
+    if (notify) this.port.notify(0, EVENT.SPACE);
+  }
+
+  private onCall(message: Message): void {
+    const { opcode, sequence, socket: id } = message;
+    const payload = new PayloadReader(message.payload);
+    if (opcode === OP.RESOLVE) {
+      this.resolve(sequence, payload);
+      return;
+    }
+    if (opcode === OP.SOCKET) {
+      this.create(id, payload);
+      return;
+    }
+    const socket = this.sockets.get(id);
+    if (socket === undefined) {
+      throw new MessageInvalid(`call ${opcode} names socket ${id}, which the guest does not have`);
+    }
+    switch (opcode) {
+      case OP.CLOSE:
+        this.closeSocket(id, socket, sequence, (payload.u32() & CLOSE_RESET) !== 0);
+        break;
+      case OP.SETSOCKOPT: {
+        const option = { level: payload.i32(), name: payload.i32(), value: payload.i32() };
+        this.reply(opcode, sequence, id, socket.setOption(option), EMPTY);
+        break;
+      }
+      case OP.GETSOCKOPT: {
+        const { errno, value } = socket.getOption(payload.i32(), payload.i32());
+        this.reply(opcode, sequence, id, errno, new PayloadWriter().u32(value).done());
+        break;
+      }
+      case OP.BIND:
+        socket.bind(sequence, payload.endpoint(), payload.u32());
+        break;
+      case OP.CONNECT:
+        socket.connect(sequence, payload.endpoint());
+        break;
+      default:
+        if (socket instanceof StreamSocket) this.onStreamCall(message, payload, socket);
+        else this.onDatagramCall(message, payload, socket);
+    }
+    payload.end();
+  }
+
+  private onStreamCall(message: Message, payload: PayloadReader, socket: StreamSocket): void {
+    switch (message.opcode) {
+      case OP.LISTEN: {
+        const backlog = Math.min(Math.max(payload.u32(), 1), SOMAXCONN);
+        socket.listen(message.sequence, backlog, this.options.onListen);
+        break;
+      }
+      case OP.ACCEPT:
+        socket.accepted(payload.u32());
+        break;
+      default:
+        throw new MessageInvalid(`opcode ${message.opcode} is no call on a stream socket`);
+    }
+  }
+
+  private onDatagramCall(message: Message, payload: PayloadReader, socket: DatagramSocket): void {
+    switch (message.opcode) {
+      case OP.DISCONNECT:
+        socket.disconnect(message.sequence);
+        break;
+      case OP.MEMBERSHIP:
+        socket.membership(
+          message.sequence,
+          payload.u32() !== 0,
+          payload.endpoint(),
+          payload.endpoint(),
+        );
+        break;
+      default:
+        throw new MessageInvalid(`opcode ${message.opcode} is no call on a datagram socket`);
+    }
+  }
+
+  private create(id: number, payload: PayloadReader): void {
+    const type = payload.u32();
+    payload.u32();
+    if (id < 1 || id >= this.layout.maxSockets / 2 || this.sockets.has(id)) {
+      throw new MessageInvalid(`socket number ${id} is not free for the guest`);
+    }
+    if (type === SOCK_STREAM) this.sockets.set(id, new StreamSocket(this, id));
+    else if (type === SOCK_DGRAM) this.sockets.set(id, new DatagramSocket(this, id));
+    else throw new MessageInvalid(`socket type ${type} is neither stream nor datagram`);
+  }
+
+  private resolve(sequence: number, payload: PayloadReader): void {
+    const found = this.options.resolve(payload.text());
+    payload.end();
+    const writer = new PayloadWriter().u32(found.length);
+    for (const endpoint of found) writer.endpoint(endpoint);
+    const status = found.length === 0 ? ERRNO.ENOENT : 0;
+    this.reply(OP.RESOLVE, sequence, 0, status, writer.done());
+  }
+
+  private closeSocket(id: number, socket: AnySocket, sequence: number, reset: boolean): void {
+    this.sockets.delete(id);
+    this.closing.add(socket);
+    socket.close(reset, () => {
+      this.closing.delete(socket);
+      this.goneBytes += socket.bytes;
+      if (id >= this.layout.maxSockets / 2) this.freeIds.push(id);
+      this.reply(OP.CLOSE, sequence, id, 0, EMPTY);
+      this.releaseIfDone();
+    });
+  }
+
+  // End of life
+
+  /** Text of the guest's kernel log (a ring that the guest writes; its words are not trusted). */
+  kernelLog(): string {
+    const { klogOffset, klogBytes } = this.layout;
+    const tail = Atomics.load(this.memory.words, HEADER.KLOG_TAIL) >>> 0;
+    const length = Math.min(tail, klogBytes);
+    const bytes = Buffer.alloc(length);
+    for (let i = 0; i < length; i++) {
+      bytes[i] = this.memory.bytes[klogOffset + ((tail - length + i) % klogBytes)]!;
+    }
+    return bytes.toString("utf8");
+  }
+
+  /**
+   * The guest is gone, or broke the protocol (`abort`): closes its sockets; the region is given
+   * back once the kernel has taken what the guest wrote before.
+   */
+  detach(abort: boolean, released: () => void): void {
+    if (this.detached) return;
+    this.detached = true;
+    this.released = released;
+    for (const [id, socket] of [...this.sockets]) this.closeSocket(id, socket, 0, abort);
+    this.releaseIfDone();
+  }
+
+  private releaseIfDone(): void {
+    if (!this.detached || this.closing.size > 0 || this.sockets.size > 0) return;
+    const { released } = this;
+    if (released === undefined) return;
+    this.released = undefined;
+    this.options.mapping.unmap();
+    released();
+  }
+}
