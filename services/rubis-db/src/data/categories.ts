@@ -1,0 +1,23 @@
+/** The published categories with the number of active items in each (they sum to 32,667). */
+export const categories: readonly (readonly [name: string, items: number])[] = [
+  ["Antiques & Art", 1374],
+  ["Books", 2691],
+  ["Business, Office & Industrial", 259],
+  ["Clothing & Accessories", 2874],
+  ["Coins", 538],
+  ["Collectibles", 7521],
+  ["Computers", 664],
+  ["Consumer Electronics", 586],
+  ["Dolls & Bears", 1077],
+  ["Home & Garden", 976],
+  ["Jewelry, Gems & Watches", 2325],
+  ["Movies & Television", 1051],
+  ["Music", 1420],
+  ["Photo", 170],
+  ["Pottery & Glass", 1069],
+  ["Sports", 3029],
+  ["Stamps", 305],
+  ["Tickets & Travel", 242],
+  ["Toys & Hobbies", 3671],
+  ["Everything Else", 825],
+];
