@@ -41,16 +41,18 @@ export class PollLoop {
     this.idleSince = options.now();
   }
 
-  /**
-   * A port's doorbell rang, or its peer is expected to answer soon.
-   * - Call it once for a new port: it is awake, and its peer does not ring, until it first sleeps.
-   */
+  /** A port's doorbell rang: handles what is there. */
   rung(port: Pollable): void {
+    this.expect(port);
+    if (port.drain() > 0) this.worked();
+  }
+
+  /** A port's peer is expected to answer soon: looks at it in the next turn, without a doorbell. */
+  expect(port: Pollable): void {
     if (!this.awake.has(port)) {
       port.wake();
       this.awake.add(port);
     }
-    if (port.drain() > 0) this.worked();
     if (!this.scheduled) {
       this.scheduled = true;
       this.defer(this.turn);

@@ -1,0 +1,136 @@
+/** epoll(7): level- and edge-triggered, over every kind of file. */
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, ERRNO } from "@outsock/abi";
+import { OpenFile, type Watcher } from "./open-file.ts";
+
+export interface EpollEvent {
+  /** EPOLL bits. */
+  events: number;
+  /** What EPOLL_CTL_ADD was given; the descriptor by default. */
+  data: unknown;
+}
+
+class Item implements Watcher {
+  readonly file: OpenFile;
+  readonly epoll: Epoll;
+  events: number;
+  data: unknown;
+  queued = false;
+
+  constructor(epoll: Epoll, file: OpenFile, events: number, data: unknown) {
+    this.epoll = epoll;
+    this.file = file;
+    this.events = events;
+    this.data = data;
+  }
+
+  get mask(): number {
+    return this.events | EPOLLERR | EPOLLHUP;
+  }
+
+  changed(): void {
+    if (!this.queued && (this.file.poll() & this.mask) !== 0) this.epoll.enqueue(this);
+  }
+}
+
+export class Epoll extends OpenFile {
+  readonly kind = "epoll";
+  private readonly items = new Map<number, Item>();
+  private ready: Item[] = [];
+  private parked: (() => void) | undefined;
+  private readonly wake: (thread: () => void) => void;
+
+  /** @param wake makes a thread runnable */
+  constructor(wake: (thread: () => void) => void) {
+    super();
+    this.wake = wake;
+  }
+
+  /** @returns 0 or a negative errno */
+  add(fd: number, file: OpenFile, events: number, data: unknown): number {
+    if (this.items.has(fd)) return -ERRNO.EEXIST;
+    if (file === this) return -ERRNO.EINVAL;
+    const item = new Item(this, file, events, data);
+    this.items.set(fd, item);
+    file.watch(item);
+    item.changed();
+    return 0;
+  }
+
+  modify(fd: number, events: number, data: unknown): number {
+    const item = this.items.get(fd);
+    if (item === undefined) return -ERRNO.ENOENT;
+    item.events = events;
+    item.data = data;
+    item.changed();
+    return 0;
+  }
+
+  remove(fd: number): number {
+    const item = this.items.get(fd);
+    if (item === undefined) return -ERRNO.ENOENT;
+    this.items.delete(fd);
+    item.file.unwatch(item);
+    item.queued = false;
+    return 0;
+  }
+
+  enqueue(item: Item): void {
+    item.queued = true;
+    this.ready.push(item);
+    const { parked } = this;
+    if (parked !== undefined) {
+      this.parked = undefined;
+      this.wake(parked);
+    }
+    this.changed();
+  }
+
+  /** Takes at most `max` ready events. Level-triggered items stay while they are ready. */
+  take(max: number): EpollEvent[] {
+    const events: EpollEvent[] = [];
+    const scan = this.ready;
+    this.ready = [];
+    for (const [i, item] of scan.entries()) {
+      if (events.length === max) {
+        this.ready.push(...scan.slice(i));
+        break;
+      }
+      if (!item.queued) continue;
+      const mask = item.file.poll() & item.mask;
+      item.queued = false;
+      if (mask === 0) continue;
+      events.push({ events: mask, data: item.data });
+      if ((item.events & EPOLLET) === 0) {
+        item.queued = true;
+        this.ready.push(item);
+      }
+    }
+    return events;
+  }
+
+  /** Parks a thread until something is ready. One thread waits at a time. */
+  park(thread: () => void): void {
+    this.parked = thread;
+    if (this.poll() !== 0) {
+      this.parked = undefined;
+      this.wake(thread);
+    }
+  }
+
+  unpark(): void {
+    this.parked = undefined;
+  }
+
+  poll(): number {
+    return this.ready.some((item) => item.queued && (item.file.poll() & item.mask) !== 0)
+      ? EPOLLIN
+      : 0;
+  }
+
+  release(): void {
+    for (const item of this.items.values()) item.file.unwatch(item);
+    this.items.clear();
+    this.ready = [];
+    this.parked = undefined;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The guest kernel: what boots when a guest starts. It owns the process table, the file system's
+ * few files, the log, the scheduler and the protocol families, and reaches the outside only
+ * through those families.
+ */
+import { AF_INET, AF_INET6, AF_UNIX, ERRNO } from "@outsock/abi";
+import type { ProtocolFamily, SocketFile } from "../net/protocol-family.ts";
+import { FileSystem } from "./file-system.ts";
+import { KernelLog } from "./klog.ts";
+import { type Process, ProcessTable } from "./process.ts";
+import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
+import type { TimerSource } from "./timer-file.ts";
+
+export const KERNEL_RELEASE = "0.1.0-outsock";
+
+export interface KernelOptions extends SchedulerOptions {
+  hostname: string;
+  /** Monotonic clock, milliseconds. */
+  now(): number;
+  timers: TimerSource;
+  /** RLIMIT_NOFILE of guest processes. */
+  descriptorLimit: number;
+}
+
+export class Kernel {
+  readonly hostname: string;
+  readonly log: KernelLog;
+  readonly scheduler: Scheduler;
+  readonly processes = new ProcessTable();
+  readonly files = new FileSystem();
+  readonly timers: TimerSource;
+  readonly now: () => number;
+  private readonly descriptorLimit: number;
+  private family: ProtocolFamily | undefined;
+  /** Every socket of the guest, for /proc/net. */
+  readonly sockets = new Set<SocketFile>();
+
+  constructor(options: KernelOptions) {
+    const booted = options.now();
+    this.hostname = options.hostname;
+    this.now = options.now;
+    this.timers = options.timers;
+    this.descriptorLimit = options.descriptorLimit;
+    this.scheduler = new Scheduler(options);
+    this.log = new KernelLog(() => (options.now() - booted) / 1000);
+    this.log.write(`Outsock guest kernel ${KERNEL_RELEASE} booting on "${options.hostname}"`);
+    this.files.mountNetwork(this);
+  }
+
+  /** Makes `family` the one that AF_INET and AF_INET6 sockets belong to. */
+  registerFamily(family: ProtocolFamily): void {
+    this.family = family;
+    this.log.write(`net: protocol family "${family.name}" registered for AF_INET, AF_INET6`);
+  }
+
+  get protocolFamily(): ProtocolFamily | undefined {
+    return this.family;
+  }
+
+  spawn(pid: number, command: string): Process {
+    const process = this.processes.spawn(pid, 1, command.slice(0, 15), this.descriptorLimit);
+    this.log.write(`process ${pid} (${process.command}) started`);
+    return process;
+  }
+
+  /** @returns a socket of the registered family, or a negative errno */
+  socket(domain: number, type: number, protocol: number): SocketFile | number {
+    if (domain !== AF_INET && domain !== AF_INET6) {
+      return domain === AF_UNIX ? -ERRNO.EPROTONOSUPPORT : -ERRNO.EAFNOSUPPORT;
+    }
+    if (this.family === undefined) return -ERRNO.EAFNOSUPPORT;
+    return this.family.socket(domain, type, protocol);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * An open file description (open(2), NOTES): what a descriptor refers to. Every kind of file can
+ * be polled and watched, so epoll works over all of them.
+ */
+import { ERRNO } from "@outsock/abi";
+
+/** Told when the readiness of a file may have changed. */
+export interface Watcher {
+  changed(): void;
+}
+
+export abstract class OpenFile {
+  abstract readonly kind: "socket" | "pipe" | "epoll" | "timer" | "file";
+  private watchers: Watcher[] = [];
+  /** Descriptors that refer to it. */
+  references = 0;
+
+  /** Readiness now: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
+  abstract poll(): number;
+
+  /** Last descriptor is gone. */
+  abstract release(): void;
+
+  /** @returns bytes read, 0 at the end, or a negative errno */
+  read(_target: Uint8Array): number {
+    return -ERRNO.EINVAL;
+  }
+
+  /** @returns bytes written or a negative errno */
+  write(_source: Uint8Array): number {
+    return -ERRNO.EINVAL;
+  }
+
+  /** Bytes that a read would give now (FIONREAD). */
+  available(): number {
+    return 0;
+  }
+
+  watch(watcher: Watcher): void {
+    this.watchers = [...this.watchers, watcher];
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.watchers = this.watchers.filter((w) => w !== watcher);
+  }
+
+  protected changed(): void {
+    for (const watcher of this.watchers) watcher.changed();
+  }
+}

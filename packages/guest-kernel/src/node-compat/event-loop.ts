@@ -1,0 +1,78 @@
+/**
+ * The event loop of a guest program's network handles: one epoll descriptor, and what to call for
+ * each descriptor in it. It is to the guest kernel what libuv is to Linux.
+ *
+ * Between two handlers the program's ticks and microtasks run, as between two callbacks of libuv;
+ * a handler that throws does not keep the others from running.
+ */
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "@outsock/abi";
+import type { EpollEvent } from "../kernel/epoll.ts";
+import type { Syscalls } from "../kernel/syscalls.ts";
+
+export interface FdHandler {
+  /** EPOLL bits; edge-triggered: read or write until EAGAIN. */
+  onEvents(events: number): void;
+}
+
+export interface LoopHost {
+  /** Runs process.nextTick and promise callbacks that are due. */
+  tick(): void;
+  defer(turn: () => void): void;
+  /** Keeps the program alive while there is one hold more than releases. */
+  hold(): void;
+  release(): void;
+}
+
+const BATCH = 256;
+
+export class EventLoop {
+  readonly sys: Syscalls;
+  readonly host: LoopHost;
+  private readonly epfd: number;
+
+  constructor(sys: Syscalls, host: LoopHost) {
+    this.sys = sys;
+    this.host = host;
+    this.epfd = sys.epoll_create1();
+    this.wait();
+  }
+
+  /** Watches a descriptor, edge-triggered. */
+  add(fd: number, handler: FdHandler): void {
+    this.sys.epoll_ctl(
+      this.epfd,
+      EPOLL_CTL_ADD,
+      fd,
+      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+      handler,
+    );
+  }
+
+  remove(fd: number): void {
+    this.sys.epoll_ctl(this.epfd, EPOLL_CTL_DEL, fd, 0);
+  }
+
+  private wait(): void {
+    const ready = this.sys.epoll_wait(this.epfd, BATCH, -1, this.resume);
+    if (typeof ready !== "number" && ready.length > 0) {
+      this.host.defer(() => this.dispatch(ready, 0));
+    }
+  }
+
+  private readonly resume = (events: EpollEvent[]): void => this.dispatch(events, 0);
+
+  private dispatch(events: EpollEvent[], from: number): void {
+    let next = from;
+    try {
+      while (next < events.length) {
+        const event = events[next]!;
+        next++;
+        (event.data as FdHandler).onEvents(event.events);
+        if (next < events.length) this.host.tick();
+      }
+    } finally {
+      if (next < events.length) this.host.defer(() => this.dispatch(events, next));
+      else this.wait();
+    }
+  }
+}
