@@ -1,0 +1,34 @@
+import type { AddressInfo } from "node:net";
+import { buildApp } from "./app.ts";
+import { createClock } from "./clock.ts";
+import { readConfig } from "./config.ts";
+import { openDatabase } from "./database.ts";
+
+function fail(e: unknown): never {
+  const error = e as NodeJS.ErrnoException;
+  const text = error.code === "EADDRINUSE" ? `The address is in use: ${error.message}.` : error.message;
+  console.error(`rubis-app: ${text}`);
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const config = readConfig(process.env);
+  const database = openDatabase(config.databaseUrl, config.pool);
+  const app = buildApp(database, createClock(config.now));
+  let stopping = false;
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    app
+      .close()
+      .then(() => database.close())
+      .then(() => process.exit(0), fail);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  await app.listen({ host: config.host, port: config.port });
+  const { address, port } = app.server.address() as AddressInfo;
+  console.log(`rubis-app listening on ${address}:${port}`);
+}
+
+start().catch(fail);
