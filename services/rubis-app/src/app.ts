@@ -21,19 +21,24 @@ export function buildApp(database: Database, clock: Clock): FastifyInstance {
     forceCloseConnections: true,
   });
 
-  app.setErrorHandler((error: Error & { validation?: unknown; statusCode?: number }, _request, reply) => {
-    const send = (status: number, code: string, message: string) =>
-      reply.code(status).send({ error: { code, message } });
-    if (error instanceof RefusedError) return send(error.status, error.code, error.message);
-    if (error.validation) return send(400, "invalid_request", `${error.message}.`);
-    if (isUnavailable(error)) return send(503, "database_unavailable", "the database cannot be reached.");
-    if (error.statusCode && error.statusCode < 500)
-      return send(error.statusCode, "invalid_request", error.message);
-    console.error(`rubis-app: ${error.stack ?? error.message}`);
-    return send(500, "internal_error", "an error happened in the application.");
-  });
+  app.setErrorHandler(
+    (error: Error & { validation?: unknown; statusCode?: number }, _request, reply) => {
+      const send = (status: number, code: string, message: string) =>
+        reply.code(status).send({ error: { code, message } });
+      if (error instanceof RefusedError) return send(error.status, error.code, error.message);
+      if (error.validation) return send(400, "invalid_request", `${error.message}.`);
+      if (isUnavailable(error))
+        return send(503, "database_unavailable", "the database cannot be reached.");
+      if (error.statusCode && error.statusCode < 500)
+        return send(error.statusCode, "invalid_request", error.message);
+      console.error(`rubis-app: ${error.stack ?? error.message}`);
+      return send(500, "internal_error", "an error happened in the application.");
+    },
+  );
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ error: { code: "no_such_route", message: "there is no such interaction." } }),
+    reply
+      .code(404)
+      .send({ error: { code: "no_such_route", message: "there is no such interaction." } }),
   );
 
   app.get("/healthz", async () => {

@@ -6,6 +6,9 @@ export interface Clock {
 export function createClock(fixed: number | null): Clock {
   return {
     now: (plusDays = 0) =>
-      new Date((fixed ?? Date.now()) + plusDays * 86_400_000).toISOString().slice(0, 19).replace("T", " "),
+      new Date((fixed ?? Date.now()) + plusDays * 86_400_000)
+        .toISOString()
+        .slice(0, 19)
+        .replace("T", " "),
   };
 }

@@ -14,7 +14,13 @@ export interface Config {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-function whole(env: Environment, name: string, fallback: number, low: number, high: number): number {
+function whole(
+  env: Environment,
+  name: string,
+  fallback: number,
+  low: number,
+  high: number,
+): number {
   const text = env[name]?.trim();
   if (!text) return fallback;
   const n = Number(text);
@@ -31,7 +37,9 @@ function readNow(env: Environment): number | null {
   const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(text) || text.length === 10 ? text : `${text}Z`;
   const ms = iso.test(text) ? Date.parse(zoned) : Number.NaN;
   if (Number.isNaN(ms))
-    throw new ConfigError(`RUBIS_NOW must be a time in ISO 8601 such as 2025-01-31T12:00:00Z, not "${text}".`);
+    throw new ConfigError(
+      `RUBIS_NOW must be a time in ISO 8601 such as 2025-01-31T12:00:00Z, not "${text}".`,
+    );
   return ms;
 }
 

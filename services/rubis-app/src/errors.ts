@@ -50,7 +50,9 @@ export function isUnavailable(e: unknown): boolean {
   if (/^(08|53|57P|55P03)/.test(code)) return true;
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code)) return true;
   if (e instanceof AggregateError) return e.errors.every(isUnavailable);
-  return /Connection terminated|timeout exceeded when trying to connect|not queryable/i.test(e.message);
+  return /Connection terminated|timeout exceeded when trying to connect|not queryable/i.test(
+    e.message,
+  );
 }
 
 export function isUniqueViolation(e: unknown): boolean {

@@ -1,3 +1,3 @@
 export { buildApp } from "./app.ts";
-export { createClock, type Clock } from "./clock.ts";
-export { openDatabase, type Database } from "./database.ts";
+export { type Clock, createClock } from "./clock.ts";
+export { type Database, openDatabase } from "./database.ts";

@@ -6,7 +6,8 @@ import { openDatabase } from "./database.ts";
 
 function fail(e: unknown): never {
   const error = e as NodeJS.ErrnoException;
-  const text = error.code === "EADDRINUSE" ? `The address is in use: ${error.message}.` : error.message;
+  const text =
+    error.code === "EADDRINUSE" ? `The address is in use: ${error.message}.` : error.message;
   console.error(`rubis-app: ${text}`);
   process.exit(1);
 }

@@ -106,7 +106,12 @@ export function buildServer(engine: Engine, options: ServerOptions = {}): Databa
       // Neither TLS nor GSSAPI is offered; the client goes on in the clear or leaves. Bytes sent
       // after the request were not meant for a clear connection (CVE-2021-23214).
       if (framer.buffered > 0)
-        throw new PgError("protocol_violation", "received unencrypted data after SSL request", {}, true);
+        throw new PgError(
+          "protocol_violation",
+          "received unencrypted data after SSL request",
+          {},
+          true,
+        );
       socket.write("N");
     }
   }

@@ -37,14 +37,18 @@ export function readPort(env: Environment, fallback: number): number {
 export function readScale(text: string): number {
   const scale = Number(text);
   if (!(scale > 0 && scale <= 1000))
-    throw new ConfigError(`The scale (RUBIS_SCALE) must be above 0 and at most 1000, not "${text}".`);
+    throw new ConfigError(
+      `The scale (RUBIS_SCALE) must be above 0 and at most 1000, not "${text}".`,
+    );
   return scale;
 }
 
 export function readSeed(text: string): number {
   const seed = Number(text);
   if (!/^\d+$/.test(text) || seed > 0xffffffff)
-    throw new ConfigError(`The seed (RUBIS_SEED) must be a whole number from 0 to 4294967295, not "${text}".`);
+    throw new ConfigError(
+      `The seed (RUBIS_SEED) must be a whole number from 0 to 4294967295, not "${text}".`,
+    );
   return seed;
 }
 
@@ -55,7 +59,9 @@ export function readNow(text: string): number {
   const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(text) || text.length === 10 ? text : `${text}Z`;
   const ms = iso.test(text) ? Date.parse(zoned) : Number.NaN;
   if (Number.isNaN(ms))
-    throw new ConfigError(`RUBIS_NOW must be a time in ISO 8601 such as 2025-01-31T12:00:00Z, not "${text}".`);
+    throw new ConfigError(
+      `RUBIS_NOW must be a time in ISO 8601 such as 2025-01-31T12:00:00Z, not "${text}".`,
+    );
   return Math.floor(ms / 1000) * 1000;
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildServer } from "./app.ts";
-import { ConfigError, readConfig, type Config } from "./config.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
 import { Engine } from "./engine/engine.ts";
 import { provideDataSet } from "./loader/cache.ts";
 
@@ -60,7 +60,8 @@ function start(): void {
 
 function fail(e: unknown): never {
   const error = e as NodeJS.ErrnoException;
-  const text = error.code === "EADDRINUSE" ? `The address is in use: ${error.message}.` : error.message;
+  const text =
+    error.code === "EADDRINUSE" ? `The address is in use: ${error.message}.` : error.message;
   console.error(`rubis-db: ${text}`);
   process.exit(1);
 }

@@ -1,1 +1,2 @@
-export {}
+export { buildWeb } from "./app.ts";
+export { type Application, connectApplication } from "./application.ts";

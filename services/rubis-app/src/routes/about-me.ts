@@ -6,7 +6,8 @@ import { authenticate, findComments, findUser } from "./users.ts";
 
 // An item that is over stays in `items` until an operator moves it to `old_items`, so the lists of
 // the last 30 days look into both.
-const columns = "i.id, i.name, i.initial_price, i.quantity, i.reserve_price, i.buy_now, i.nb_of_bids, i.max_bid, i.start_date, i.end_date, i.seller";
+const columns =
+  "i.id, i.name, i.initial_price, i.quantity, i.reserve_price, i.buy_now, i.nb_of_bids, i.max_bid, i.start_date, i.end_date, i.seller";
 
 const currentBids = statement(
   "current-bids",

@@ -52,7 +52,8 @@ export interface BidSummary {
 /** An auction that runs, or one that is over. */
 export async function findItem(database: Queryable, itemId: number): Promise<Item> {
   const item =
-    (await database.first<Item>(activeItem, itemId)) ?? (await database.first<Item>(oldItem, itemId));
+    (await database.first<Item>(activeItem, itemId)) ??
+    (await database.first<Item>(oldItem, itemId));
   if (!item) throw unknownItem(itemId);
   return item;
 }
@@ -89,7 +90,8 @@ export function itemRoutes(app: FastifyInstance, { database, clock }: Context): 
     { schema: { params: itemParams } },
     async ({ params }) => {
       const item =
-        (await database.first(itemName, params.id)) ?? (await database.first(oldItemName, params.id));
+        (await database.first(itemName, params.id)) ??
+        (await database.first(oldItemName, params.id));
       if (!item) throw unknownItem(params.id);
       return { item, bids: await database.all(bidHistory, params.id) };
     },

@@ -45,7 +45,8 @@ function checkOffer(offer: Offer): void {
   };
   if (offer.initialPrice <= 0) refuse("the initial price must be above 0.");
   if (offer.quantity < 1) refuse("the quantity must be 1 or more.");
-  if (offer.duration < 1 || offer.duration > 365) refuse("the duration must be from 1 to 365 days.");
+  if (offer.duration < 1 || offer.duration > 365)
+    refuse("the duration must be from 1 to 365 days.");
   if (offer.reservePrice < 0 || offer.buyNow < 0) refuse("a price cannot be negative.");
   if (offer.reservePrice > 0 && offer.reservePrice < offer.initialPrice)
     refuse("the reserve price must not be below the initial price.");

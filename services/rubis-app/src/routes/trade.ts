@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { type Queryable, statement } from "../database.ts";
 import { RefusedError, unknownItem } from "../errors.ts";
 import type { Context } from "./context.ts";
-import { type BidSummary, findBids, findItem, isOver, type Item, lowestBid } from "./items.ts";
+import { type BidSummary, findBids, findItem, type Item, isOver, lowestBid } from "./items.ts";
 import { count, credentials, id, object, price } from "./schemas.ts";
 import { authenticate, findUser } from "./users.ts";
 
@@ -54,18 +54,25 @@ interface PurchaseRequest {
 }
 
 function refuseOver(item: Pick<Item, "name" | "end_date" | "quantity">, now: string): void {
-  if (isOver(item, now)) throw new RefusedError("auction_over", `the auction of ${item.name} is over.`);
+  if (isOver(item, now))
+    throw new RefusedError("auction_over", `the auction of ${item.name} is over.`);
 }
 
 function refuseNotForSaleNow(item: Pick<Item, "name" | "buy_now">): void {
   if (item.buy_now <= 0)
-    throw new RefusedError("not_for_sale_now", `${item.name} has no price to buy it now; you can bid for it.`);
+    throw new RefusedError(
+      "not_for_sale_now",
+      `${item.name} has no price to buy it now; you can bid for it.`,
+    );
 }
 
 function refuseQuantity(qty: number, available: number): void {
   if (qty < 1) throw new RefusedError("invalid_value", "the quantity must be 1 or more.");
   if (qty > available)
-    throw new RefusedError("quantity_gone", `you asked for ${qty}, and only ${available} are available.`);
+    throw new RefusedError(
+      "quantity_gone",
+      `you asked for ${qty}, and only ${available} are available.`,
+    );
 }
 
 async function lock(t: Queryable, itemId: number): Promise<Item> {
@@ -138,16 +145,32 @@ export function tradeRoutes(app: FastifyInstance, { database, clock }: Context):
         await t.all(insertBid, userId, itemId, qty, bid, maxBid, now);
         await t.all(countBid, bid, itemId);
         const { id, name } = item;
-        return { item: { id, name }, user: { id: user.id, nickname: user.nickname }, bid, maxBid, qty };
+        return {
+          item: { id, name },
+          user: { id: user.id, nickname: user.nickname },
+          bid,
+          maxBid,
+          qty,
+        };
       });
     },
   );
 }
 
-function refuseBid(bid: number, maxBid: number, item: Pick<Item, "initial_price"> & BidSummary): void {
+function refuseBid(
+  bid: number,
+  maxBid: number,
+  item: Pick<Item, "initial_price"> & BidSummary,
+): void {
   const lowest = lowestBid(item.initial_price, item);
   if (bid < lowest)
-    throw new RefusedError("bid_too_low", `your bid of $${bid} is too low; the lowest bid taken is $${lowest}.`);
+    throw new RefusedError(
+      "bid_too_low",
+      `your bid of $${bid} is too low; the lowest bid taken is $${lowest}.`,
+    );
   if (maxBid < bid)
-    throw new RefusedError("bid_too_low", `your maximum bid of $${maxBid} is below your bid of $${bid}.`);
+    throw new RefusedError(
+      "bid_too_low",
+      `your maximum bid of $${maxBid} is below your bid of $${bid}.`,
+    );
 }

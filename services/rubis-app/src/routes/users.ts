@@ -104,7 +104,8 @@ export function userRoutes(app: FastifyInstance, { database, clock }: Context): 
     async ({ body }) => {
       const { firstname, lastname, nickname, password, email } = body;
       const region = await database.first<Named>(regionByName, body.region);
-      if (!region) throw new RefusedError("unknown_region", `region ${body.region} does not exist.`);
+      if (!region)
+        throw new RefusedError("unknown_region", `region ${body.region} does not exist.`);
       if (await database.first(nicknameTaken, nickname)) throw taken(nickname);
       try {
         const row = await database.first<{ id: number }>(

@@ -1,5 +1,5 @@
 import type { ColumnTypes } from "../sql/infer.ts";
-import { splitStatements, tokenize, type Token } from "../sql/tokens.ts";
+import { splitStatements, type Token, tokenize } from "../sql/tokens.ts";
 import { PgError } from "../wire/errors.ts";
 import { formatTimestamp, oid, typeByName, type Value } from "../wire/types.ts";
 import { Connection, type Row } from "./connection.ts";
@@ -135,7 +135,10 @@ export class Engine {
     if (found) return found;
     const statements = splitStatements(tokenize(text));
     if (statements.length > 1)
-      throw new PgError("syntax_error", "cannot insert multiple commands into a prepared statement");
+      throw new PgError(
+        "syntax_error",
+        "cannot insert multiple commands into a prepared statement",
+      );
     const only = statements[0];
     if (!only) return null;
     const plan = this.planTokens(only, declared);

@@ -1,4 +1,11 @@
-import { defaultName, itemType, parameterTypes, resultItems, type ColumnTypes } from "../sql/infer.ts";
+import {
+  type ColumnTypes,
+  defaultName,
+  itemType,
+  parameterTypes,
+  resultItems,
+  withAliases,
+} from "../sql/infer.ts";
 import { isOp, isWord, type Token } from "../sql/tokens.ts";
 import { translate } from "../sql/translate.ts";
 import type { Column } from "../wire/backend.ts";
@@ -75,10 +82,20 @@ function withKind(tokens: readonly Token[]): { kind: Kind; tag: string } {
 export function classify(tokens: readonly Token[]): { kind: Kind; tag: string } {
   const first = tokens[0];
   if (isWord(first, "with")) return withKind(tokens);
-  const kind = first?.kind === "word" && Object.hasOwn(kinds, first.text) ? kinds[first.text] : undefined;
+  const kind =
+    first?.kind === "word" && Object.hasOwn(kinds, first.text) ? kinds[first.text] : undefined;
   if (!first || !kind) {
     if (isOp(first, "(")) return { kind: "read", tag: "SELECT" };
-    const known = isWord(first, "copy", "explain", "truncate", "vacuum", "analyze", "listen", "lock");
+    const known = isWord(
+      first,
+      "copy",
+      "explain",
+      "truncate",
+      "vacuum",
+      "analyze",
+      "listen",
+      "lock",
+    );
     throw new PgError(
       known ? "feature_not_supported" : "syntax_error",
       known
@@ -111,13 +128,15 @@ function resultColumns(
 ): Column[] {
   const items = resultItems(tokens);
   const byPlace = items.length === source.length && !items.some((i) => isOp(i.at(-1), "*"));
-  const computed = items.map((item) => ({ item, ...itemType(item, types, parameters) }));
+  const known = withAliases(tokens, types, parameters);
+  const computed = items.map((item) => ({ item, ...itemType(item, known, parameters) }));
   return source.map((column, i) => {
     const at = byPlace ? computed[i] : computed.find((c) => c.name === column.name);
     const declared = column.type ? typeByName(column.type) : undefined;
     const type = declared ?? (at?.type || oid.text);
     // SQLite names a computed column by its text.
-    const name = column.type || !at ? column.name : (at.name ?? defaultName(at.item));
+    const name =
+      column.type || !at ? column.name : (at.name ?? defaultName(at.item) ?? column.name);
     return { name, type };
   });
 }
@@ -141,5 +160,14 @@ export function makePlan(
     const source = describe(sql);
     if (source.length > 0) columns = resultColumns(tokens, source, types, inferred);
   }
-  return { kind, tag, sql, parameters: count, parameterTypes: inferred, clockParameter, columns, tokens };
+  return {
+    kind,
+    tag,
+    sql,
+    parameters: count,
+    parameterTypes: inferred,
+    clockParameter,
+    columns,
+    tokens,
+  };
 }

@@ -4,8 +4,14 @@ interface SqliteError extends Error {
   code?: unknown;
 }
 
-function constraint(message: string, suffix: string): { table: string; name: string; keys: string } {
-  const columns = message.slice(message.indexOf(":") + 1).split(",").map((c) => c.trim());
+function constraint(
+  message: string,
+  suffix: string,
+): { table: string; name: string; keys: string } {
+  const columns = message
+    .slice(message.indexOf(":") + 1)
+    .split(",")
+    .map((c) => c.trim());
   const table = columns[0]?.split(".")[0] ?? "";
   const keys = columns.map((c) => c.split(".")[1] ?? c);
   return { table, name: `${table}_${keys.join("_")}_${suffix}`, keys: keys.join(", ") };
@@ -25,7 +31,11 @@ const byCode: Record<string, [Condition, string?]> = {
 
 /** SQLite says most of it in words; these are the words (sqlite3 3.45, src/build.c and resolve.c). */
 const byMessage: [RegExp, Condition, (m: RegExpExecArray) => string][] = [
-  [/^no such table: (?:main\.)?(.*)/, "undefined_table", (m) => `relation "${m[1]}" does not exist`],
+  [
+    /^no such table: (?:main\.)?(.*)/,
+    "undefined_table",
+    (m) => `relation "${m[1]}" does not exist`,
+  ],
   [/^no such column: (.*)/, "undefined_column", (m) => `column "${m[1]}" does not exist`],
   [
     /^table (\S+) has no column named (.*)/,
@@ -33,16 +43,40 @@ const byMessage: [RegExp, Condition, (m: RegExpExecArray) => string][] = [
     (m) => `column "${m[2]}" of relation "${m[1]}" does not exist`,
   ],
   [/^no such function: (.*)/, "undefined_function", (m) => `function ${m[1]} does not exist`],
-  [/^wrong number of arguments to function (.*)/, "undefined_function", (m) => `function ${m[1]} does not exist`],
-  [/^ambiguous column name: (.*)/, "ambiguous_column", (m) => `column reference "${m[1]}" is ambiguous`],
-  [/^(?:table|index|view) "?(\S+?)"? already exists/, "duplicate_table", (m) => `relation "${m[1]}" already exists`],
+  [
+    /^wrong number of arguments to function (.*)/,
+    "undefined_function",
+    (m) => `function ${m[1]} does not exist`,
+  ],
+  [
+    /^ambiguous column name: (.*)/,
+    "ambiguous_column",
+    (m) => `column reference "${m[1]}" is ambiguous`,
+  ],
+  [
+    /^(?:table|index|view) "?(\S+?)"? already exists/,
+    "duplicate_table",
+    (m) => `relation "${m[1]}" already exists`,
+  ],
   [/^no such (?:index|view): (.*)/, "undefined_object", (m) => `"${m[1]}" does not exist`],
   [/misuse of (?:window |aggregate )?(?:function|aggregate)/, "grouping_error", (m) => m.input],
   [/^near "([^]*)": syntax error/, "syntax_error", (m) => `syntax error at or near "${m[1]}"`],
   [/^incomplete input/, "syntax_error", () => "syntax error at end of input"],
-  [/^unrecognized token|syntax error|values for \d+ columns|must have the same number|term out of range|row value misused|do not have the same number/, "syntax_error", (m) => m.input],
-  [/^no such savepoint: (.*)/, "invalid_savepoint_specification", (m) => `savepoint "${m[1]}" does not exist`],
-  [/too (?:many|much|big|large)|parser stack overflow|expression tree/i, "program_limit_exceeded", (m) => m.input],
+  [
+    /^unrecognized token|syntax error|values for \d+ columns|must have the same number|term out of range|row value misused|do not have the same number/,
+    "syntax_error",
+    (m) => m.input,
+  ],
+  [
+    /^no such savepoint: (.*)/,
+    "invalid_savepoint_specification",
+    (m) => `savepoint "${m[1]}" does not exist`,
+  ],
+  [
+    /too (?:many|much|big|large)|parser stack overflow|expression tree/i,
+    "program_limit_exceeded",
+    (m) => m.input,
+  ],
   [/integer overflow/, "numeric_value_out_of_range", () => "bigint out of range"],
 ];
 

@@ -1,14 +1,13 @@
-import {
-  constants,
-  copyFileSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  statSync,
-} from "node:fs";
+import { constants, copyFileSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { DataSetOptions } from "./dataset.ts";
-import { loaderVersion, moveReference, readReference, removeDatabase, writeSqlite } from "./sqlite-file.ts";
+import {
+  loaderVersion,
+  moveReference,
+  readReference,
+  removeDatabase,
+  writeSqlite,
+} from "./sqlite-file.ts";
 
 export interface CacheOptions extends Omit<DataSetOptions, "reference"> {
   directory: string;

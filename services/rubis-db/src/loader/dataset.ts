@@ -148,7 +148,16 @@ class Generation {
       const buyNow = random.chance(0.1) ? initial + reserve + random.between(0, 999) : 0;
       const quantity = random.chance(0.8) ? 1 : random.between(1, 10);
       const seller = this.#user();
-      const auction = { id: first + i, seller, quantity, initial, reserve, buyNow, start: end - duration, end };
+      const auction = {
+        id: first + i,
+        seller,
+        quantity,
+        initial,
+        reserve,
+        buyNow,
+        start: end - duration,
+        end,
+      };
       const { bids, maxBid } = this.#bids(auction, old);
       const left = old ? this.#conclude(auction, bids, maxBid) : quantity;
       this.#sink(table, [
@@ -215,9 +224,12 @@ class Generation {
     const rating = random.pick(ratings);
     const length = random.between(1, 2048);
     const opening = `${commentOpenings[rating]} `;
-    const text = opening.slice(0, length) + this.#comments.cut(Math.max(0, length - opening.length), random);
+    const text =
+      opening.slice(0, length) + this.#comments.cut(Math.max(0, length - opening.length), random);
     this.#ratings[auction.seller] = (this.#ratings[auction.seller] ?? 0) + rating;
-    const date = formatTimestamp(Math.min(auction.end + random.between(1, 24) * 3_600_000, this.#reference));
+    const date = formatTimestamp(
+      Math.min(auction.end + random.between(1, 24) * 3_600_000, this.#reference),
+    );
     this.#sink("comments", [
       ++this.#comment,
       this.#user(),

@@ -1,10 +1,13 @@
 import { formatTimestamp } from "../wire/types.ts";
-import { type Cell, generate, type DataSetOptions } from "./dataset.ts";
+import { type Cell, type DataSetOptions, generate } from "./dataset.ts";
 import { createIndexes, createTable, tables } from "./schema.ts";
 
 function copyField(cell: Cell): string {
   if (typeof cell === "number") return String(cell);
-  return cell.replace(/[\\\n\r\t]/g, (c) => ({ "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" })[c] ?? c);
+  return cell.replace(
+    /[\\\n\r\t]/g,
+    (c) => ({ "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" })[c] ?? c,
+  );
 }
 
 /**
@@ -13,7 +16,9 @@ function copyField(cell: Cell): string {
  * the same seed gives the same rows each time.
  */
 export function writeDump(options: DataSetOptions, write: (text: string) => void): void {
-  write(`-- RUBiS data set: scale ${options.scale}, seed ${options.seed}, now = ${formatTimestamp(options.reference)}\n`);
+  write(
+    `-- RUBiS data set: scale ${options.scale}, seed ${options.seed}, now = ${formatTimestamp(options.reference)}\n`,
+  );
   write("\\set ON_ERROR_STOP on\nBEGIN;\nSET client_encoding = 'UTF8';\n");
   for (const { name } of tables) write(`DROP TABLE IF EXISTS ${name};\n`);
   for (const table of tables) {
@@ -32,7 +37,8 @@ export function writeDump(options: DataSetOptions, write: (text: string) => void
   }
   for (const table of tables) for (const index of createIndexes(table)) write(`${index};\n`);
   for (const { name } of tables) {
-    const from = name === "items" ? "(SELECT id FROM items UNION ALL SELECT id FROM old_items) i" : name;
+    const from =
+      name === "items" ? "(SELECT id FROM items UNION ALL SELECT id FROM old_items) i" : name;
     write(
       `SELECT setval(pg_get_serial_sequence('${name}', 'id'), (SELECT coalesce(max(id), 1) FROM ${from}));\n`,
     );

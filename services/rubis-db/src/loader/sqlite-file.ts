@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import Sqlite from "libsql";
 import { formatTimestamp } from "../wire/types.ts";
-import { generate, type Cell, type DataSetOptions } from "./dataset.ts";
+import { type Cell, type DataSetOptions, generate } from "./dataset.ts";
 import { createIndexes, createTable, tables } from "./schema.ts";
 
 /** Raise it when the rows for the same options change: cached files of another version are not used. */
@@ -12,11 +12,18 @@ export function writeSqlite(file: string, options: DataSetOptions): void {
   const db = new Sqlite(file);
   try {
     // The file is worthless until it is complete, and is renamed into place then.
-    for (const pragma of ["page_size = 8192", "journal_mode = OFF", "synchronous = OFF", "cache_size = -131072"])
+    for (const pragma of [
+      "page_size = 8192",
+      "journal_mode = OFF",
+      "synchronous = OFF",
+      "cache_size = -131072",
+    ])
       db.exec(`PRAGMA ${pragma}`);
     db.exec("BEGIN");
     for (const table of tables) db.exec(createTable(table, "sqlite"));
-    db.exec("CREATE TABLE rubis_dataset (scale REAL, seed INTEGER, reference TIMESTAMP, version INTEGER)");
+    db.exec(
+      "CREATE TABLE rubis_dataset (scale REAL, seed INTEGER, reference TIMESTAMP, version INTEGER)",
+    );
     const insert = new Map(
       tables.map((table) => {
         const marks = table.columns.map((_, i) => `?${i + 1}`).join(", ");
@@ -48,7 +55,10 @@ export function readReference(file: string): number | null {
   if (!existsSync(file)) return null;
   const db = new Sqlite(file, { readonly: true });
   try {
-    const rows = db.prepare<[]>("SELECT reference FROM rubis_dataset").raw(true).all() as string[][];
+    const rows = db
+      .prepare<[]>("SELECT reference FROM rubis_dataset")
+      .raw(true)
+      .all() as string[][];
     const text = rows[0]?.[0];
     return text ? Date.parse(`${text.replace(" ", "T")}Z`) : null;
   } catch {

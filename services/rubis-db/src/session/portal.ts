@@ -1,8 +1,8 @@
 import type { Row } from "../engine/connection.ts";
 import type { Plan } from "../engine/plan.ts";
-import type { FrontendMessage } from "../wire/frontend.ts";
 import { formatOf } from "../wire/backend.ts";
 import { PgError } from "../wire/errors.ts";
+import type { FrontendMessage } from "../wire/frontend.ts";
 import { decodeUtf8, oid, parseBinary, parseText, type Value } from "../wire/types.ts";
 
 /** A statement with its values, and how far its rows were sent. */

@@ -1,11 +1,11 @@
 import type { Socket } from "node:net";
 import type { Engine } from "../engine/engine.ts";
 import type { Plan } from "../engine/plan.ts";
-import { splitStatements, tokenize, type Token } from "../sql/tokens.ts";
+import { splitStatements, type Token, tokenize } from "../sql/tokens.ts";
 import { quoteName } from "../sql/translate.ts";
-import { BackendWriter, type TransactionStatus } from "../wire/backend.ts";
+import type { BackendWriter, TransactionStatus } from "../wire/backend.ts";
 import { PgError, protocolViolation } from "../wire/errors.ts";
-import { decode, Framer, type FrontendMessage } from "../wire/frontend.ts";
+import { decode, type Framer, type FrontendMessage } from "../wire/frontend.ts";
 import { oid } from "../wire/types.ts";
 import { bindPortal, type Portal } from "./portal.ts";
 import type { Settings } from "./settings.ts";
@@ -50,7 +50,13 @@ export class Session {
   #ended = false;
   #idleTimer: NodeJS.Timeout | null = null;
 
-  constructor(socket: Socket, engine: Engine, framer: Framer, settings: Settings, out: BackendWriter) {
+  constructor(
+    socket: Socket,
+    engine: Engine,
+    framer: Framer,
+    settings: Settings,
+    out: BackendWriter,
+  ) {
     this.#socket = socket;
     this.#engine = engine;
     this.#framer = framer;
@@ -71,7 +77,10 @@ export class Session {
 
   /** CancelRequest: only a session that waits can be interrupted. */
   cancel(): void {
-    this.#engine.cancel(this, new PgError("query_canceled", "canceling statement due to user request"));
+    this.#engine.cancel(
+      this,
+      new PgError("query_canceled", "canceling statement due to user request"),
+    );
   }
 
   /** Ends the session from the server's side. */
@@ -194,7 +203,12 @@ export class Session {
         this.end(null);
         return;
       case "functionCall":
-        throw new PgError("feature_not_supported", "the function call protocol is not supported", {}, true);
+        throw new PgError(
+          "feature_not_supported",
+          "the function call protocol is not supported",
+          {},
+          true,
+        );
       case "password":
         throw protocolViolation("unexpected password message");
       case "copy":
@@ -220,7 +234,8 @@ export class Session {
           continue;
         }
         const plan = this.#engine.planTokens(tokens, []);
-        if (plan.parameters > 0) throw new PgError("undefined_parameter", "there is no parameter $1");
+        if (plan.parameters > 0)
+          throw new PgError("undefined_parameter", "there is no parameter $1");
         this.#whenWritable(plan, () => {
           const portal: Portal = { plan, values: [], formats: [], rows: null, at: 0, done: false };
           script.at++;
@@ -248,9 +263,15 @@ export class Session {
 
   #parse(name: string, sql: string, types: number[]): void {
     if (name !== "" && this.#statements.has(name))
-      throw new PgError("duplicate_prepared_statement", `prepared statement "${name}" already exists`);
+      throw new PgError(
+        "duplicate_prepared_statement",
+        `prepared statement "${name}" already exists`,
+      );
     if (this.#statements.size >= maxStatements)
-      throw new PgError("configuration_limit_exceeded", `more than ${maxStatements} prepared statements`);
+      throw new PgError(
+        "configuration_limit_exceeded",
+        `more than ${maxStatements} prepared statements`,
+      );
     const plan = this.#engine.plan(sql, types);
     this.#refuseInFailedBlock(plan);
     this.#statements.set(name, plan);
@@ -260,7 +281,10 @@ export class Session {
   #statement(name: string): Plan | null {
     const plan = this.#statements.get(name);
     if (plan === undefined)
-      throw new PgError("invalid_sql_statement_name", `prepared statement "${name}" does not exist`);
+      throw new PgError(
+        "invalid_sql_statement_name",
+        `prepared statement "${name}" does not exist`,
+      );
     return plan;
   }
 
@@ -377,7 +401,8 @@ export class Session {
     }
     const columns = plan.columns ?? [];
     if (describe && plan.columns) this.#out.rowDescription(columns, portal.formats);
-    const end = maxRows > 0 ? Math.min(portal.at + maxRows, portal.rows.length) : portal.rows.length;
+    const end =
+      maxRows > 0 ? Math.min(portal.at + maxRows, portal.rows.length) : portal.rows.length;
     let sent = 0;
     for (; portal.at < end; portal.at++, sent++) {
       this.#out.dataRow(portal.rows[portal.at] ?? [], columns, portal.formats);
@@ -481,7 +506,10 @@ export class Session {
 
   #savepoint(plan: Plan): void {
     if (this.#status === "I")
-      throw new PgError("no_active_sql_transaction", `${plan.tag} can only be used in transaction blocks`);
+      throw new PgError(
+        "no_active_sql_transaction",
+        `${plan.tag} can only be used in transaction blocks`,
+      );
     const name = quoteName(plan.tokens.at(-1)?.text ?? "");
     const verb = { savepoint: "SAVEPOINT", release: "RELEASE", rollbackTo: "ROLLBACK TO" };
     this.#engine.savepoint(`${verb[plan.kind as keyof typeof verb]} ${name}`);

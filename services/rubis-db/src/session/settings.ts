@@ -76,7 +76,8 @@ export class Settings {
   set(tokens: readonly Token[]): Change | null {
     let i = 1;
     if (isWord(tokens[i], "session", "local") && tokens.length > 2) i++;
-    if (isWord(tokens[i], "transaction", "characteristics", "constraints", "all", "role")) return null;
+    if (isWord(tokens[i], "transaction", "characteristics", "constraints", "all", "role"))
+      return null;
     let name = tokens[i]?.text ?? "";
     if (isWord(tokens[i], "time")) {
       name = "timezone";
@@ -101,7 +102,10 @@ export class Settings {
       throw new PgError("feature_not_supported", `parameter "${name}" cannot be changed`);
     if (name === "client_encoding") {
       if (!/^(utf-?8|unicode|auto)$/i.test(value.replaceAll("'", "")))
-        throw new PgError("feature_not_supported", `encoding "${value}" is not supported: only UTF8`);
+        throw new PgError(
+          "feature_not_supported",
+          `encoding "${value}" is not supported: only UTF8`,
+        );
       return;
     }
     this.#values.set(name, value.slice(0, 200));

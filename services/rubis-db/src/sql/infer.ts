@@ -1,12 +1,5 @@
 import { oid } from "../wire/types.ts";
-import {
-  closing,
-  isOp,
-  isWord,
-  opening,
-  splitCommas,
-  type Token,
-} from "./tokens.ts";
+import { closing, isOp, isWord, opening, splitCommas, type Token } from "./tokens.ts";
 import { typeNameAt } from "./translate.ts";
 
 /**
@@ -85,6 +78,35 @@ export function parameterTypes(
     if (token.kind === "parameter") out[Number(token.text) - 1] ||= nearbyType(tokens, i, types);
   });
   return out;
+}
+
+/** The end of the bracketed part that begins at `from`, or of the statement. */
+function levelEnd(tokens: readonly Token[], from: number): number {
+  let depth = 0;
+  for (let i = from; i < tokens.length; i++) {
+    if (isOp(tokens[i], "(")) depth++;
+    else if (isOp(tokens[i], ")") && --depth < 0) return i;
+  }
+  return tokens.length;
+}
+
+/** Knows also the names that the statement itself gives, in subqueries and WITH. */
+export function withAliases(
+  tokens: readonly Token[],
+  types: ColumnTypes,
+  parameters: readonly number[],
+): ColumnTypes {
+  const aliases = new Map<string, number>();
+  const known: ColumnTypes = (name) => aliases.get(name) || types(name);
+  // Innermost first: an outer list may use the names of an inner one.
+  for (let i = tokens.length - 1; i >= 0; i--) {
+    if (!isWord(tokens[i], "select")) continue;
+    for (const item of resultItems(tokens.slice(i, levelEnd(tokens, i)))) {
+      const { name, type } = itemType(item, known, parameters);
+      if (name !== null && type) aliases.set(name, type);
+    }
+  }
+  return known;
 }
 
 /** The items of the outermost select list, or of RETURNING. */
@@ -231,7 +253,9 @@ function arithmeticType(
     if (depth === 0 && isOp(t, ...arithmetic)) operands.push([]);
     else operands.at(-1)?.push(t);
   }
-  const found = operands.filter((o) => o.length > 0).map((o) => expressionType(o, types, parameters));
+  const found = operands
+    .filter((o) => o.length > 0)
+    .map((o) => expressionType(o, types, parameters));
   for (const type of [oid.float8, oid.float4, oid.numeric, oid.int8, oid.int4, oid.timestamp])
     if (found.includes(type)) return type;
   return oid.unknown;
@@ -242,7 +266,11 @@ function callType(e: readonly Token[], types: ColumnTypes, parameters: readonly 
   const close = closing(e, 1);
   const argument = splitCommas(e, 2, close)[0] ?? [];
   const inner = () =>
-    expressionType(isWord(argument[0], "distinct") ? argument.slice(1) : argument, types, parameters);
+    expressionType(
+      isWord(argument[0], "distinct") ? argument.slice(1) : argument,
+      types,
+      parameters,
+    );
   if (name === "count") return oid.int8;
   if (name === "length" || name === "char_length") return oid.int4;
   if (name === "avg") return oid.float8;
@@ -254,16 +282,23 @@ function callType(e: readonly Token[], types: ColumnTypes, parameters: readonly 
   return oid.unknown;
 }
 
-/** The name that PostgreSQL gives a column without alias: the function's, else `?column?`. */
-export function defaultName(item: readonly Token[]): string {
+const valueWords = ["current_timestamp", "localtimestamp", "current_date", "true", "false", "null"];
+
+/**
+ * The name that PostgreSQL gives a column without alias: the function's, else `?column?`; null for
+ * a plain column, which keeps its own.
+ */
+export function defaultName(item: readonly Token[]): string | null {
   const body = item.findIndex((t) => isOp(t, "::"));
   const e = body > 0 ? item.slice(0, body) : item;
   const last = e.at(-1);
+  if (e.every((t) => isName(t) || isOp(t, ".", "*")) && !isWord(e[0], ...valueWords)) return null;
   if (isOp(last, ")")) {
     const open = opening(e, e.length - 1);
     const name = e[open - 1];
     if (open === 1 && name?.kind === "word") return name.text;
   }
   if (isWord(e[0], "case")) return "case";
+  if (isWord(e[0], ...valueWords)) return e[0]?.text ?? null;
   return "?column?";
 }

@@ -34,12 +34,14 @@ function quotedEnd(sql: string, from: number, quote: string, escapes: boolean): 
       i++;
     }
   }
-  throw syntaxError(quote === "'" ? "unterminated quoted string" : "unterminated quoted identifier");
+  throw syntaxError(
+    quote === "'" ? "unterminated quoted string" : "unterminated quoted identifier",
+  );
 }
 
 const escapeLetters: Record<string, string> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f" };
 
-function unescape(body: string): string {
+function decodeEscapes(body: string): string {
   return body
     .replaceAll("''", "'")
     .replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{1,2}|[\s\S])/g, (_, e: string) =>
@@ -65,7 +67,7 @@ function commentEnd(sql: string, from: number): number {
 function stringToken(sql: string, start: number, quoteAt: number, escapes: boolean): Token {
   const end = quotedEnd(sql, quoteAt + 1, "'", escapes);
   const body = sql.slice(quoteAt + 1, end);
-  const text = escapes ? unescape(body) : body.replaceAll("''", "'");
+  const text = escapes ? decodeEscapes(body) : body.replaceAll("''", "'");
   return { kind: "string", text, start, end: end + 1 };
 }
 
@@ -82,7 +84,12 @@ function nextToken(sql: string, i: number): Token {
   if (ch === "$") {
     const parameter = at(parameterPattern, sql, i);
     if (parameter)
-      return { kind: "parameter", text: parameter[1] as string, start: i, end: i + parameter[0].length };
+      return {
+        kind: "parameter",
+        text: parameter[1] as string,
+        start: i,
+        end: i + parameter[0].length,
+      };
     const tag = at(dollarTag, sql, i)?.[0];
     if (tag) {
       const close = sql.indexOf(tag, i + tag.length);

@@ -67,7 +67,17 @@ export function primaryStart(tokens: readonly Token[], end: number): number {
   return i;
 }
 
-const reservedBeforeBracket = ["select", "in", "and", "or", "not", "where", "values", "then", "else"];
+const reservedBeforeBracket = [
+  "select",
+  "in",
+  "and",
+  "or",
+  "not",
+  "where",
+  "values",
+  "then",
+  "else",
+];
 
 /** `FOR UPDATE [OF t, ...] [NOWAIT | SKIP LOCKED]`, at the end of a SELECT. */
 function lockingClauseEnd(tokens: readonly Token[], i: number): number {

@@ -33,7 +33,9 @@ export class BackendWriter {
     if (this.#slab.length - this.#at >= n) return;
     const used = this.#at - this.#start;
     // A small remainder moves to a fresh slab; a growing result doubles.
-    const slab = Buffer.allocUnsafeSlow(Math.max(slabSize, (used + n) * (used > slabSize / 2 ? 2 : 1)));
+    const slab = Buffer.allocUnsafeSlow(
+      Math.max(slabSize, (used + n) * (used > slabSize / 2 ? 2 : 1)),
+    );
     this.#slab.copy(slab, 0, this.#start, this.#at);
     this.#slab = slab;
     this.#start = 0;

@@ -121,7 +121,8 @@ class Cursor {
 
   #advance(n: number): number {
     const at = this.#at;
-    if (n < 0 || at + n > this.#b.length) throw protocolViolation("insufficient data left in message");
+    if (n < 0 || at + n > this.#b.length)
+      throw protocolViolation("insufficient data left in message");
     this.#at = at + n;
     return at;
   }
@@ -230,7 +231,9 @@ function decodeBind(c: Cursor): FrontendMessage {
   const n = c.uint16();
   if (n > maxParameters) throw protocolViolation("too many parameters");
   if (formats.length > 1 && formats.length !== n)
-    throw protocolViolation(`bind message has ${formats.length} parameter formats but ${n} parameters`);
+    throw protocolViolation(
+      `bind message has ${formats.length} parameter formats but ${n} parameters`,
+    );
   const values: (Buffer | null)[] = [];
   for (let i = 0; i < n; i++) {
     const length = c.int32();

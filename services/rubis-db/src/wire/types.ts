@@ -137,8 +137,12 @@ export function parseTimestamp(text: string, type: number): string {
   const m = anyTimestamp.exec(text.trim());
   if (!m) throw invalid(type, text);
   const zone = type === oid.timestamptz ? (m[5] ?? "Z") : "Z";
-  const offset = /^z$/i.test(zone) ? "Z" : `${zone.slice(0, 3)}:${zone.slice(3).replace(":", "") || "00"}`;
-  const ms = Date.parse(`${m[1]}T${m[2] ?? "00:00"}${m[3] ?? ":00"}${(m[4] ?? "").slice(0, 4)}${offset}`);
+  const offset = /^z$/i.test(zone)
+    ? "Z"
+    : `${zone.slice(0, 3)}:${zone.slice(3).replace(":", "") || "00"}`;
+  const ms = Date.parse(
+    `${m[1]}T${m[2] ?? "00:00"}${m[3] ?? ":00"}${(m[4] ?? "").slice(0, 4)}${offset}`,
+  );
   // Date.parse rolls 31 February over into March; PostgreSQL refuses it.
   if (Number.isNaN(ms) || (offset === "Z" && new Date(ms).toISOString().slice(0, 10) !== m[1]))
     throw new PgError("datetime_field_overflow", `date/time field value out of range: "${text}"`);
@@ -157,7 +161,10 @@ export function parseText(text: string, type: number): Value {
       if (Number.isSafeInteger(n)) return checkInteger(n, type, text);
       const big = BigInt(text.trim().replace(/^\+/, ""));
       if (BigInt.asIntN(64, big) !== big)
-        throw new PgError("numeric_value_out_of_range", `value "${text}" is out of range for type bigint`);
+        throw new PgError(
+          "numeric_value_out_of_range",
+          `value "${text}" is out of range for type bigint`,
+        );
       return checkInteger(big, type, text);
     }
     case oid.float4:
@@ -166,7 +173,10 @@ export function parseText(text: string, type: number): Value {
       if (!/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(text)) throw invalid(type, text);
       const n = Number(text);
       if (!Number.isFinite(n))
-        throw new PgError("numeric_value_out_of_range", `"${text}" is out of range for type double precision`);
+        throw new PgError(
+          "numeric_value_out_of_range",
+          `"${text}" is out of range for type double precision`,
+        );
       return n;
     }
     case oid.bool:
@@ -195,7 +205,10 @@ export function parseText(text: string, type: number): Value {
 export function parseBinary(b: Buffer, type: number): Value {
   const need = typeSize(type);
   if (need >= 0 && b.length !== need)
-    throw new PgError("invalid_binary_representation", "incorrect binary data format in bind parameter");
+    throw new PgError(
+      "invalid_binary_representation",
+      "incorrect binary data format in bind parameter",
+    );
   switch (type) {
     case oid.bool:
       return b[0] === 0 ? 0 : 1;
@@ -205,7 +218,9 @@ export function parseBinary(b: Buffer, type: number): Value {
       return b.readInt32BE(0);
     case oid.int8: {
       const n = b.readBigInt64BE(0);
-      return n >= BigInt(Number.MIN_SAFE_INTEGER) && n <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(n) : n;
+      return n >= BigInt(Number.MIN_SAFE_INTEGER) && n <= BigInt(Number.MAX_SAFE_INTEGER)
+        ? Number(n)
+        : n;
     }
     case oid.float4:
     case oid.float8: {
@@ -242,7 +257,10 @@ export function decodeUtf8(b: Buffer, start: number, end: number): string {
   if (text.includes("\uFFFD") && !Buffer.from(text).equals(b.subarray(start, end)))
     throw new PgError("character_not_in_repertoire", 'invalid byte sequence for encoding "UTF8"');
   if (text.includes("\0"))
-    throw new PgError("character_not_in_repertoire", 'invalid byte sequence for encoding "UTF8": 0x00');
+    throw new PgError(
+      "character_not_in_repertoire",
+      'invalid byte sequence for encoding "UTF8": 0x00',
+    );
   return text;
 }
 

@@ -1,0 +1,34 @@
+import type { AddressInfo } from "node:net";
+import { buildWeb } from "./app.ts";
+import { connectApplication } from "./application.ts";
+import { readConfig } from "./config.ts";
+
+function fail(e: unknown): never {
+  const error = e as NodeJS.ErrnoException;
+  const text =
+    error.code === "EADDRINUSE" ? `The address is in use: ${error.message}.` : error.message;
+  console.error(`rubis-web: ${text}`);
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const config = readConfig(process.env);
+  const application = connectApplication(config.appUrl);
+  const app = await buildWeb(application);
+  let stopping = false;
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    app.close().then(() => {
+      application.close();
+      process.exit(0);
+    }, fail);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  await app.listen({ host: config.host, port: config.port });
+  const { address, port } = app.server.address() as AddressInfo;
+  console.log(`rubis-web listening on ${address}:${port}`);
+}
+
+start().catch(fail);
