@@ -1,0 +1,112 @@
+import { startGenerator } from "./generator.ts";
+import { LocalLauncher, missingProgram } from "./launcher.ts";
+import { type CompareOptions, commandLine } from "./options.ts";
+import { ProcessError, ProcessSet } from "./processes.ts";
+import { progressFor } from "./progress.ts";
+import { thisMachine } from "./report/machine.ts";
+import { type Comparison, writeResults } from "./results.ts";
+import { type Laboratory, type RepeatResult, runComparison } from "./run.ts";
+import { ratioNote, resultTable } from "./table.ts";
+
+const EXIT = { ok: 0, failed: 1, interrupted: 130 } as const;
+/** After Ctrl-C nobody wants to wait for a clean end. */
+const INTERRUPTED_GRACE_MS = 300;
+
+class Interrupted extends Error {}
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** Runs the whole comparison on this machine; gives the exit code. */
+export async function compare(options: CompareOptions): Promise<number> {
+  const obstacle =
+    process.platform !== "linux" && options.modes.includes("outsourced")
+      ? `outsourced mode needs Linux (this is ${process.platform}).`
+      : missingProgram();
+  if (obstacle !== undefined) {
+    say(`outsock compare: ${obstacle}`);
+    return EXIT.failed;
+  }
+
+  const processes = new ProcessSet();
+  const launcher = new LocalLauncher(processes, options.scale);
+  const laboratory: Laboratory = {
+    launcher,
+    startGenerator: () => startGenerator(processes, options),
+  };
+  const startedAt = new Date().toISOString();
+  const results: RepeatResult[] = [];
+  const interrupt = new AbortController();
+  const onSignal = (): void => {
+    interrupt.abort(new Interrupted());
+    void processes.close(INTERRUPTED_GRACE_MS);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+
+  say(introduction(options));
+  const progress = progressFor(process.stderr);
+  let failure: unknown;
+  try {
+    await runComparison(options, laboratory, progress, interrupt.signal, (result) => {
+      results.push(result);
+    });
+  } catch (error) {
+    failure = interrupt.signal.aborted ? interrupt.signal.reason : error;
+  } finally {
+    progress.close();
+    await processes.close(failure === undefined ? undefined : INTERRUPTED_GRACE_MS);
+    launcher.dispose();
+  }
+  process.off("SIGINT", onSignal);
+  process.off("SIGTERM", onSignal);
+
+  const incomplete = failure === undefined ? undefined : whyIncomplete(failure, results, options);
+  if (incomplete !== undefined) say(`\noutsock compare: ${incomplete}`);
+  if (failure instanceof ProcessError) {
+    for (const line of failure.lastLines) say(`  ${failure.processName}: ${line}`);
+  }
+  if (results.length > 0) {
+    await publish({
+      options,
+      command: commandLine(options),
+      machine: thisMachine(),
+      startedAt,
+      ...(incomplete === undefined ? {} : { incomplete }),
+      results,
+    });
+  }
+  if (failure instanceof Interrupted) return EXIT.interrupted;
+  return failure === undefined ? EXIT.ok : EXIT.failed;
+}
+
+function introduction({ modes, repeats, warmUpSeconds, seconds, ...rest }: CompareOptions): string {
+  const blocks = modes.length * repeats;
+  const estimate = Math.ceil(blocks * (warmUpSeconds + seconds + 3));
+  return (
+    `RUBiS, ${rest.mix} mix, ${rest.clients} clients: ${modes.join(" and ")}, ` +
+    `${repeats} ${repeats === 1 ? "repeat" : "repeats"} of ${seconds} s each, about ${estimate} s in all ` +
+    "(Ctrl-C stops and shows what there is)"
+  );
+}
+
+function whyIncomplete(
+  failure: unknown,
+  results: readonly RepeatResult[],
+  { modes, repeats }: CompareOptions,
+): string {
+  const planned = modes.length * repeats;
+  const done = `${results.length} of ${planned} repeats were measured`;
+  if (failure instanceof Interrupted) return `Interrupted: ${done}.`;
+  const message = failure instanceof Error ? failure.message : String(failure);
+  return `Failed: ${message}; ${done}.`;
+}
+
+async function publish(comparison: Comparison): Promise<void> {
+  const { results } = comparison;
+  const colours = process.stdout.isTTY && process.env.NO_COLOR === undefined;
+  process.stdout.write(`\n${resultTable(results, colours)}\n`);
+  const note = ratioNote(results);
+  if (note !== "") process.stdout.write(`${note}\n`);
+  const { report } = await writeResults(comparison);
+  process.stdout.write(`Report: ${report}\n`);
+}
