@@ -59,7 +59,8 @@ export function errnoName(errno: number): string {
 /** Positive errno of a Node error code such as "ECONNREFUSED"; EIO where it is unknown. */
 export function errnoOf(code: string | undefined): number {
   if (code === undefined) return ERRNO.EIO;
-  const known = (ERRNO as Record<string, number>)[code];
-  if (known !== undefined) return known;
-  return (constants.errno as Record<string, number>)[code] ?? ERRNO.EIO;
+  for (const table of [ERRNO, constants.errno] as Record<string, number>[]) {
+    if (Object.hasOwn(table, code)) return table[code]!;
+  }
+  return ERRNO.EIO;
 }

@@ -34,7 +34,11 @@ export class EventNotifier {
     this.tail = Atomics.load(memory.words, place.tailWord);
   }
 
-  /** Tells the peer of `events` on `socket`. @throws RingCorrupted when the peer broke the queue */
+  /**
+   * Tells the peer of `events` on `socket`.
+   * - `events` is not 0: an entry without a bit in its pending word could be queued twice.
+   * @throws RingCorrupted when the peer broke the queue
+   */
   notify(socket: number, events: number): void {
     const { place, words } = this;
     const pending = place.pendingWord + socket * place.pendingStride;
@@ -66,7 +70,13 @@ export class EventTaker {
     return Atomics.load(this.words, this.place.tailWord) === this.head;
   }
 
-  /** Next socket with events (in `events`), or -1. @throws RingCorrupted */
+  /**
+   * Next socket with events (in `events`), or -1.
+   * - `events` is a hint that may be stale (a number used again), 0 or hold unknown bits; the rings
+   *   and the flag words say what is so.
+   * - A hostile peer can refill the queue for ever: bound the turns of a loop around this.
+   * @throws RingCorrupted
+   */
   take(): number {
     const { place, words } = this;
     const fill = (Atomics.load(words, place.tailWord) - this.head) | 0;

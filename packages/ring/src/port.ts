@@ -15,7 +15,11 @@ import type { SharedMemory } from "./stream-ring.ts";
 
 /** Wakes the peer, and is rung by it. */
 export interface Doorbell {
-  /** Wakes the peer. Must not throw when the peer is gone. */
+  /**
+   * Wakes the peer.
+   * - Does not throw when the peer is gone, and does not block when the peer, which decides how
+   *   often it is rung, does not take what was rung before.
+   */
   ring(): void;
 }
 

@@ -12,7 +12,10 @@ import {
   HEADER,
   HEADER_BYTES,
   KLOG_BYTES,
+  MESSAGE_MAX_BYTES,
   MIN_REGION_BYTES,
+  PROTOCOL_MAX,
+  PROTOCOL_MIN,
   PROTOCOL_VERSION,
   REGION_MAGIC,
 } from "@outsock/abi";
@@ -63,9 +66,12 @@ const FIELDS: readonly [keyof RegionLayout, number][] = [
   ["slabBytes", HEADER.SLAB_BYTES],
 ];
 
+/** Header words are signed. */
+const REGION_BYTES_LIMIT = 2 ** 31;
+
 /**
  * Lays out a zeroed region and writes its header.
- * @throws RangeError when the region is too small for `maxSockets`
+ * @throws RangeError when the region is too small for `maxSockets`, or of 2 GiB and more
  */
 export function formatRegion(
   memory: SharedMemory,
@@ -74,6 +80,9 @@ export function formatRegion(
   const regionBytes = memory.bytes.length;
   if (maxSockets < 2 || (maxSockets & (maxSockets - 1)) !== 0) {
     throw new RangeError(`maxSockets ${maxSockets} is not a power of two`);
+  }
+  if (regionBytes >= REGION_BYTES_LIMIT) {
+    throw new RangeError(`a region of ${regionBytes} bytes is too large: use less than 2 GiB`);
   }
   let at = HEADER_BYTES;
   const take = (bytes: number): number => {
@@ -118,26 +127,40 @@ export function openRegion(memory: SharedMemory): RegionLayout {
   }
   const layout = {} as RegionLayout;
   for (const [field, word] of FIELDS) layout[field] = Atomics.load(words, word);
+  const parts: { name: string; offset: number; length: number }[] = [];
   const inside = (name: string, offset: number, length: number): void => {
     if (offset < HEADER_BYTES || length < 0 || offset % 4 !== 0 || offset + length > bytes.length) {
       throw new RegionInvalid(`${name} ${offset}+${length} lies outside the region`);
     }
+    parts.push({ name, offset, length });
   };
+  if (layout.version < PROTOCOL_MIN || layout.version > PROTOCOL_MAX) {
+    throw new RegionInvalid(
+      `the region has version ${layout.version}, not ${PROTOCOL_MIN} to ${PROTOCOL_MAX}`,
+    );
+  }
   if (layout.regionBytes !== bytes.length) {
     throw new RegionInvalid(`the header says ${layout.regionBytes} bytes, not ${bytes.length}`);
   }
-  const { maxSockets, queueCapacity, callRingBytes } = layout;
-  for (const n of [maxSockets, queueCapacity, callRingBytes]) {
+  const { maxSockets, queueCapacity, callRingBytes, klogBytes } = layout;
+  for (const n of [maxSockets, queueCapacity, callRingBytes, klogBytes]) {
     if (n < 2 || (n & (n - 1)) !== 0) throw new RegionInvalid(`${n} is not a power of two`);
   }
   if (queueCapacity < maxSockets) throw new RegionInvalid("the queues have too few places");
+  if (callRingBytes < MESSAGE_MAX_BYTES) throw new RegionInvalid("the call ring is too small");
   inside("the CCB table", layout.ccbOffset, maxSockets * CCB_BYTES);
   inside("the queue to the agent", layout.toAgentQueue, queueCapacity * 4);
   inside("the queue to the guest", layout.toGuestQueue, queueCapacity * 4);
-  inside("the kernel log", layout.klogOffset, layout.klogBytes);
+  inside("the kernel log", layout.klogOffset, klogBytes);
   inside("the call ring", layout.callRing, callRingBytes);
   inside("the reply ring", layout.replyRing, callRingBytes);
   inside("the slab", layout.slabOffset, layout.slabBytes);
+  parts.sort((a, b) => a.offset - b.offset);
+  let end = HEADER_BYTES;
+  for (const { name, offset, length } of parts) {
+    if (offset < end) throw new RegionInvalid(`${name} overlaps what lies before it`);
+    end = offset + length;
+  }
   return layout;
 }
 
@@ -191,7 +214,11 @@ export function checkRing(layout: RegionLayout, offset: number, capacity: number
   }
 }
 
-/** Control words of a socket for a new connection; the pending words keep what is queued. */
+/**
+ * Control words of a socket for a new connection; the pending words keep what is queued, so the
+ * first events of a socket may be those of the one that had its number before.
+ * - Neither side has rings on this socket.
+ */
 export function resetCcb(memory: SharedMemory, layout: RegionLayout, socket: number): void {
   for (const word of [
     CCB.TX_TAIL,

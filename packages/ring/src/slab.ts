@@ -15,7 +15,9 @@ const PRESSURE = [0.25, 0.5, 0.75, 1] as const;
 interface Chunk {
   index: number;
   capacity: number;
+  /** Slots that are free, and for each slot whether it is handed out. */
   free: number[];
+  taken: boolean[];
 }
 
 export interface SlabRing {
@@ -62,15 +64,13 @@ export class Slab {
 
   free(ring: SlabRing): void {
     const chunk = this.chunks[Math.floor((ring.offset - this.offset) / CHUNK)];
-    if (
-      chunk === undefined ||
-      chunk.capacity !== ring.capacity ||
-      chunk.free.includes(ring.offset)
-    ) {
+    const slot = chunk === undefined ? -1 : (ring.offset - this.base(chunk)) / chunk.capacity;
+    if (chunk === undefined || chunk.capacity !== ring.capacity || chunk.taken[slot] !== true) {
       throw new Error(`ring ${ring.offset}+${ring.capacity} is not allocated`);
     }
     const c = RING_CLASSES.indexOf(ring.capacity as (typeof RING_CLASSES)[number]);
-    chunk.free.push(ring.offset);
+    chunk.taken[slot] = false;
+    chunk.free.push(slot);
     this.used -= ring.capacity;
     if (chunk.free.length * chunk.capacity === CHUNK) {
       this.partial[c]!.delete(chunk);
@@ -81,13 +81,19 @@ export class Slab {
     }
   }
 
+  private base(chunk: Chunk): number {
+    return this.offset + chunk.index * CHUNK;
+  }
+
   private fromPartial(c: number): SlabRing | undefined {
     const partial = this.partial[c]!;
     for (const chunk of partial) {
-      const offset = chunk.free.pop()!;
+      const { capacity } = chunk;
+      const slot = chunk.free.pop()!;
+      chunk.taken[slot] = true;
       if (chunk.free.length === 0) partial.delete(chunk);
-      this.used += chunk.capacity;
-      return { offset, capacity: chunk.capacity };
+      this.used += capacity;
+      return { offset: this.base(chunk) + slot * capacity, capacity };
     }
     return undefined;
   }
@@ -98,9 +104,8 @@ export class Slab {
     const index = this.freeChunks.pop();
     if (index === undefined) return undefined;
     const capacity = RING_CLASSES[c]!;
-    const chunk: Chunk = { index, capacity, free: [] };
-    const base = this.offset + index * CHUNK;
-    for (let at = CHUNK - capacity; at >= 0; at -= capacity) chunk.free.push(base + at);
+    const chunk: Chunk = { index, capacity, free: [], taken: [] };
+    for (let slot = CHUNK / capacity - 1; slot >= 0; slot--) chunk.free.push(slot);
     this.chunks[index] = chunk;
     this.partial[c]!.add(chunk);
     return this.fromPartial(c);

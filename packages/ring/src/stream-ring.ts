@@ -86,12 +86,13 @@ export class RingProducer extends Side {
 
   /**
    * Like `free()`, and when fewer than `want` bytes fit, asks the consumer to notify as soon as
-   * they do. @throws RingCorrupted
+   * they do, or, where `want` is beyond the capacity, as soon as the ring is empty.
+   * @throws RingCorrupted
    */
   freeOrWait(want: number): number {
     let free = this.free();
     if (free >= want) return free;
-    Atomics.store(this.words, this.place.wantWord, want);
+    Atomics.store(this.words, this.place.wantWord, Math.min(want, this.capacity));
     free = this.free();
     if (free >= want) Atomics.store(this.words, this.place.wantWord, 0);
     return free;

@@ -7,7 +7,11 @@ import type { RingConsumer, RingProducer } from "@outsock/ring";
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from "./endpoint.ts";
 import { MessageInvalid } from "./message.ts";
 
-/** @returns false when it does not fit now. @throws RingCorrupted */
+/**
+ * @param wait asks the consumer to notify when it will fit; such a caller has refused what never
+ * fits (EMSGSIZE): more than DATAGRAM_MAX_BYTES, or than the ring holds
+ * @returns false when it does not fit now. @throws RingCorrupted
+ */
 export function writeDatagram(
   ring: RingProducer,
   endpoint: Endpoint,
@@ -15,6 +19,8 @@ export function writeDatagram(
   wait: boolean,
 ): boolean {
   const total = DATAGRAM_HEADER_BYTES + payload.length;
+  // Over IPv6 a payload may be larger (65527 bytes); the peer would take it for a breach.
+  if (payload.length > DATAGRAM_MAX_BYTES || total > ring.capacity) return false;
   if ((wait ? ring.freeOrWait(total) : ring.free()) < total) return false;
   const header = new Uint8Array(DATAGRAM_HEADER_BYTES);
   new DataView(header.buffer).setUint32(0, payload.length, true);

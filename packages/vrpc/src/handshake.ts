@@ -76,8 +76,9 @@ export type Request =
 /** Longest line of a handshake, bytes. */
 export const HANDSHAKE_MAX_BYTES = 16384;
 
-/** Highest version that both speak, undefined when there is none. */
+/** Highest version that both speak, undefined when there is none or the numbers make no sense. */
 export function agreeVersion(min: number, max: number): number | undefined {
+  if (!Number.isInteger(min) || !Number.isInteger(max)) return undefined;
   const version = Math.min(max, PROTOCOL_MAX);
   return version >= Math.max(min, PROTOCOL_MIN) ? version : undefined;
 }

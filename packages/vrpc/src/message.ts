@@ -102,7 +102,8 @@ export class MessageSender {
       this.queue.push(bytes);
       return;
     }
-    this.ring.write(bytes);
+    // Not write(), which would look at the peer's index a second time.
+    this.ring.writeAll(bytes);
     this.notify();
   }
 
@@ -111,7 +112,7 @@ export class MessageSender {
     let sent = 0;
     for (const bytes of this.queue) {
       if (this.ring.freeOrWait(bytes.length) < bytes.length) break;
-      this.ring.write(bytes);
+      this.ring.writeAll(bytes);
       sent++;
     }
     if (sent === 0) return;

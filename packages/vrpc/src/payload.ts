@@ -6,6 +6,8 @@ import { ENDPOINT_BYTES } from "@outsock/abi";
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from "./endpoint.ts";
 import { MessageInvalid } from "./message.ts";
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 export class PayloadWriter {
   private bytes = new Uint8Array(128);
   private length = 0;
@@ -101,9 +103,13 @@ export class PayloadReader {
   text(): string {
     const length = this.u32();
     if (this.at + length > this.bytes.length) throw new MessageInvalid("text is cut off");
-    const text = new TextDecoder().decode(this.bytes.subarray(this.at, this.at + length));
+    const encoded = this.bytes.subarray(this.at, this.at + length);
     this.at += length;
-    return text;
+    try {
+      return UTF8.decode(encoded);
+    } catch {
+      throw new MessageInvalid("text is not UTF-8");
+    }
   }
 
   /** @throws MessageInvalid when bytes are left over */
