@@ -30,7 +30,7 @@ function whole(
 }
 
 function readNow(env: Environment): number | null {
-  const text = env["RUBIS_NOW"]?.trim();
+  const text = env.RUBIS_NOW?.trim();
   if (!text) return null;
   const iso = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
   // Without a zone it is UTC, wherever this runs.
@@ -44,7 +44,7 @@ function readNow(env: Environment): number | null {
 }
 
 function readDatabaseUrl(env: Environment): string {
-  const text = env["DATABASE_URL"]?.trim() || "postgres://rubis:rubis@127.0.0.1:5432/rubis";
+  const text = env.DATABASE_URL?.trim() || "postgres://rubis:rubis@127.0.0.1:5432/rubis";
   // The value may hold a password, so it is not repeated.
   if (!URL.canParse(text) || !/^postgres(ql)?:$/.test(new URL(text).protocol))
     throw new ConfigError("DATABASE_URL must be like postgres://user:password@host:5432/database.");
@@ -53,7 +53,7 @@ function readDatabaseUrl(env: Environment): string {
 
 export function readConfig(env: Environment): Config {
   return {
-    host: env["HOST"]?.trim() || "127.0.0.1",
+    host: env.HOST?.trim() || "127.0.0.1",
     port: whole(env, "PORT", 8081, 0, 65535),
     databaseUrl: readDatabaseUrl(env),
     pool: whole(env, "RUBIS_DB_POOL", 16, 1, 1000),

@@ -45,7 +45,8 @@ interface DriverError extends Error {
 /** True: the database cannot be reached, or lets nobody in at the moment. */
 export function isUnavailable(e: unknown): boolean {
   if (!(e instanceof Error)) return false;
-  const code = String((e as DriverError).code ?? "");
+  const given = (e as DriverError).code;
+  const code = typeof given === "string" ? given : "";
   // Class 08 connection exception, 53 insufficient resources, 57P operator intervention.
   if (/^(08|53|57P|55P03)/.test(code)) return true;
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code)) return true;

@@ -31,8 +31,8 @@ function main(): void {
     options: {
       out: { type: "string" },
       format: { type: "string", default: "sqlite" },
-      scale: { type: "string", default: process.env["RUBIS_SCALE"] ?? "1" },
-      seed: { type: "string", default: process.env["RUBIS_SEED"] ?? "1" },
+      scale: { type: "string", default: process.env.RUBIS_SCALE ?? "1" },
+      seed: { type: "string", default: process.env.RUBIS_SEED ?? "1" },
       now: { type: "string" },
       force: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -42,7 +42,7 @@ function main(): void {
     console.log(usage);
     return;
   }
-  const now = values.now ?? process.env["RUBIS_NOW"];
+  const now = values.now ?? process.env.RUBIS_NOW;
   const options = {
     scale: readScale(values.scale),
     seed: readSeed(values.seed),

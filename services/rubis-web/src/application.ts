@@ -86,7 +86,9 @@ export function connectApplication(base: URL): Application {
       outgoing.setTimeout(timeoutMs, () => {
         outgoing.destroy(new Error(`no answer in ${timeoutMs / 1000} s`));
       });
-      outgoing.on("response", (response) => collect(response).then(resolve, reject));
+      outgoing.on("response", (response) => {
+        collect(response).then(resolve, reject);
+      });
       outgoing.on("error", (e: NodeJS.ErrnoException) => {
         // A kept connection that the application closed as it stopped: a read may be asked again.
         if (method === "GET" && outgoing.reusedSocket && e.code === "ECONNRESET")

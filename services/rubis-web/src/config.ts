@@ -12,7 +12,7 @@ export interface Config {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 function readPort(env: Environment): number {
-  const text = env["PORT"]?.trim();
+  const text = env.PORT?.trim();
   if (!text) return 8080;
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535)
@@ -21,12 +21,12 @@ function readPort(env: Environment): number {
 }
 
 function readAppUrl(env: Environment): URL {
-  const text = env["APP_URL"]?.trim() || "http://127.0.0.1:8081";
+  const text = env.APP_URL?.trim() || "http://127.0.0.1:8081";
   if (!URL.canParse(text) || new URL(text).protocol !== "http:")
     throw new ConfigError(`APP_URL must be like http://app:8081, not "${text}".`);
   return new URL(text);
 }
 
 export function readConfig(env: Environment): Config {
-  return { host: env["HOST"]?.trim() || "127.0.0.1", port: readPort(env), appUrl: readAppUrl(env) };
+  return { host: env.HOST?.trim() || "127.0.0.1", port: readPort(env), appUrl: readAppUrl(env) };
 }

@@ -25,7 +25,7 @@ export class Parameters {
     const value = this.optional(name);
     if (value === null) throw new SorryError(`you must provide ${title}.`);
     // By code point, as the database counts.
-    if ([...value].length > longest)
+    if (Array.from(value).length > longest)
       throw new SorryError(`${title} must not be longer than ${longest} characters.`);
     if (value.includes("\0"))
       throw new SorryError(`${title} holds a character that cannot be stored.`);

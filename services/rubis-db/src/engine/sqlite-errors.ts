@@ -60,7 +60,7 @@ const byMessage: [RegExp, Condition, (m: RegExpExecArray) => string][] = [
   ],
   [/^no such (?:index|view): (.*)/, "undefined_object", (m) => `"${m[1]}" does not exist`],
   [/misuse of (?:window |aggregate )?(?:function|aggregate)/, "grouping_error", (m) => m.input],
-  [/^near "([^]*)": syntax error/, "syntax_error", (m) => `syntax error at or near "${m[1]}"`],
+  [/^near "([\s\S]*)": syntax error/, "syntax_error", (m) => `syntax error at or near "${m[1]}"`],
   [/^incomplete input/, "syntax_error", () => "syntax error at end of input"],
   [
     /^unrecognized token|syntax error|values for \d+ columns|must have the same number|term out of range|row value misused|do not have the same number/,

@@ -42,16 +42,18 @@ export class BackendWriter {
     this.#at = used;
   }
 
+  /** Gives where the length goes, from the start of what is not taken yet: the slab may move. */
   #open(code: number): number {
     this.#room(5);
     this.#slab[this.#at] = code;
-    const at = this.#at + 1;
+    const at = this.#at + 1 - this.#start;
     this.#at += 5;
     return at;
   }
 
   #close(at: number): void {
-    this.#slab.writeInt32BE(this.#at - at, at);
+    const place = this.#start + at;
+    this.#slab.writeInt32BE(this.#at - place, place);
   }
 
   #int32(n: number): void {
