@@ -53,20 +53,20 @@ export function commentRoutes(app: FastifyInstance, { database, clock }: Context
     { schema: { body: commentSchema } },
     async ({ body }) => {
       const { itemId, to, from, rating, comment } = body;
-      return database.transaction(async (t) => {
-        const item = await findItem(t, itemId);
-        const author = await findUser(t, from);
-        const user = await findUser(t, to);
+      const item = await findItem(database, itemId);
+      const author = await findUser(database, from);
+      const user = await findUser(database, to);
+      await database.transaction(async (t) => {
         await t.all(insertComment, from, to, itemId, rating, clock.now(), comment);
         await t.all(addRating, rating, to);
-        return {
-          item: { id: item.id, name: item.name },
-          to: { id: user.id, nickname: user.nickname },
-          from: { id: author.id, nickname: author.nickname },
-          rating,
-          comment,
-        };
       });
+      return {
+        item: { id: item.id, name: item.name },
+        to: { id: user.id, nickname: user.nickname },
+        from: { id: author.id, nickname: author.nickname },
+        rating,
+        comment,
+      };
     },
   );
 }

@@ -114,9 +114,9 @@ export function tradeRoutes(app: FastifyInstance, { database, clock }: Context):
     async ({ body }) => {
       const { itemId, userId, qty } = body;
       const now = clock.now();
+      const user = await findUser(database, userId);
       return database.transaction(async (t) => {
         const item = await lock(t, itemId);
-        const user = await findUser(t, userId);
         refuseOver(item, now);
         refuseNotForSaleNow(item);
         refuseQuantity(qty, item.quantity);
@@ -136,9 +136,9 @@ export function tradeRoutes(app: FastifyInstance, { database, clock }: Context):
     async ({ body }) => {
       const { itemId, userId, bid, maxBid, qty } = body;
       const now = clock.now();
+      const user = await findUser(database, userId);
       return database.transaction(async (t) => {
         const item = await lock(t, itemId);
-        const user = await findUser(t, userId);
         refuseOver(item, now);
         refuseQuantity(qty, item.quantity);
         refuseBid(bid, maxBid, item);

@@ -37,6 +37,8 @@ export interface Plan {
   parameters: number;
   parameterTypes: number[];
   clockParameter: number;
+  /** SELECT ... FOR UPDATE or FOR SHARE. */
+  locks: boolean;
   /** Null: the statement returns no rows. */
   columns: Column[] | null;
   /** The words of a statement that the server runs itself (SET, SHOW, ...). */
@@ -149,8 +151,8 @@ export function makePlan(
 ): Plan {
   const { kind, tag } = classify(tokens);
   const served = kind !== "read" && kind !== "write" && kind !== "define";
-  const { sql, parameters, clockParameter } = served
-    ? { sql: "", parameters: 0, clockParameter: 0 }
+  const { sql, parameters, clockParameter, locks } = served
+    ? { sql: "", parameters: 0, clockParameter: 0, locks: false }
     : translate(tokens);
   const count = Math.max(parameters, declared.length);
   const inferred = parameterTypes(tokens, count, declared, types);
@@ -167,6 +169,7 @@ export function makePlan(
     parameters: count,
     parameterTypes: inferred,
     clockParameter,
+    locks,
     columns,
     tokens,
   };

@@ -14,7 +14,6 @@ export interface Portal {
   /** Null until the first Execute. */
   rows: Row[] | null;
   at: number;
-  done: boolean;
 }
 
 type Bind = Extract<FrontendMessage, { type: "bind" }>;
@@ -38,5 +37,10 @@ export function bindPortal(plan: Plan | null, bind: Bind): Portal {
     if (formatOf(bind.formats, i) === 1) return parseBinary(raw, type);
     return parseText(decodeUtf8(raw, 0, raw.length), type);
   });
-  return { plan, values, formats: bind.resultFormats, rows: null, at: 0, done: false };
+  return { plan, values, formats: bind.resultFormats, rows: null, at: 0 };
+}
+
+/** The portal of a statement without parameters, in text format. */
+export function portalOf(plan: Plan): Portal {
+  return { plan, values: [], formats: [], rows: null, at: 0 };
 }

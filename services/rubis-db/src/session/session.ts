@@ -2,12 +2,13 @@ import type { Socket } from "node:net";
 import type { Engine } from "../engine/engine.ts";
 import type { Plan } from "../engine/plan.ts";
 import { splitStatements, type Token, tokenize } from "../sql/tokens.ts";
-import { quoteName } from "../sql/translate.ts";
-import type { BackendWriter, TransactionStatus } from "../wire/backend.ts";
+import type { BackendWriter } from "../wire/backend.ts";
 import { PgError, protocolViolation } from "../wire/errors.ts";
 import { decode, type Framer, type FrontendMessage } from "../wire/frontend.ts";
 import { oid } from "../wire/types.ts";
-import { bindPortal, type Portal } from "./portal.ts";
+import { TransactionBlock } from "./block.ts";
+import { runCommand, type SessionState } from "./commands.ts";
+import { bindPortal, type Portal, portalOf } from "./portal.ts";
 import type { Settings } from "./settings.ts";
 
 const maxStatements = 5_000;
@@ -16,13 +17,16 @@ const maxPortals = 1_000;
 const highWater = 1024 * 1024;
 const idleInBlockMs = 60_000;
 
+const sync = 0x53;
+const terminate = 0x58;
+
 /** The statements of one simple query, and how far they are run. */
 interface Script {
   statements: Token[][];
   at: number;
-  /** Several statements are one transaction (section 55.2.2.1). */
-  implicit: boolean;
 }
+
+type MessageOf<T extends FrontendMessage["type"]> = Extract<FrontendMessage, { type: T }>;
 
 /**
  * One client after startup: the message flow of section 55.2.
@@ -36,12 +40,11 @@ export class Session {
   readonly #socket: Socket;
   readonly #engine: Engine;
   readonly #framer: Framer;
-  readonly #settings: Settings;
   readonly #out: BackendWriter;
+  readonly #block: TransactionBlock;
+  readonly #state: SessionState;
   readonly #statements = new Map<string, Plan | null>();
   readonly #portals = new Map<string, Portal>();
-  #status: TransactionStatus = "I";
-  #implicit = false;
   #script: Script | null = null;
   /** After an error of the extended protocol everything up to the next Sync is skipped. */
   #skipping = false;
@@ -60,8 +63,15 @@ export class Session {
     this.#socket = socket;
     this.#engine = engine;
     this.#framer = framer;
-    this.#settings = settings;
     this.#out = out;
+    this.#block = new TransactionBlock(engine, this);
+    this.#state = {
+      out,
+      settings,
+      block: this.#block,
+      statements: this.#statements,
+      portals: this.#portals,
+    };
   }
 
   start(): void {
@@ -77,10 +87,8 @@ export class Session {
 
   /** CancelRequest: only a session that waits can be interrupted. */
   cancel(): void {
-    this.#engine.cancel(
-      this,
-      new PgError("query_canceled", "canceling statement due to user request"),
-    );
+    const text = "canceling statement due to user request";
+    this.#engine.cancel(this, new PgError("query_canceled", text));
   }
 
   /** Ends the session from the server's side. */
@@ -88,8 +96,7 @@ export class Session {
     if (this.#ended) return;
     this.#ended = true;
     if (error) this.#out.error(error);
-    const last = this.#out.take();
-    this.#socket.end(last);
+    this.#socket.end(this.#out.take());
     this.closed();
   }
 
@@ -97,11 +104,9 @@ export class Session {
   closed(): void {
     this.#ended = true;
     if (this.#idleTimer) clearTimeout(this.#idleTimer);
-    this.#engine.cancel(this, new PgError("connection_does_not_exist", "connection closed"));
-    if (this.#engine.owns(this)) {
-      this.#engine.rollback();
-      this.#engine.release(this);
-    }
+    const text = "connection closed";
+    this.#engine.cancel(this, new PgError("connection_does_not_exist", text));
+    this.#block.end(false);
   }
 
   #drain(): void {
@@ -113,7 +118,7 @@ export class Session {
         }
         const frame = this.#framer.next();
         if (!frame) break;
-        if (this.#skipping && frame.code !== 0x53 && frame.code !== 0x58) continue;
+        if (this.#skipping && frame.code !== sync && frame.code !== terminate) continue;
         this.#guard(() => this.#handle(decode(frame)));
       }
     } catch (e) {
@@ -137,21 +142,24 @@ export class Session {
 
   #fail(error: PgError): void {
     this.#out.error(error);
-    if (this.#script) {
-      this.#script = null;
-      this.#endImplicit(false);
-      if (this.#status === "T") this.#status = "E";
-      this.#ready();
+    this.#block.fail();
+    if (!this.#script) {
+      this.#skipping = true;
       return;
     }
-    if (this.#status === "T") this.#status = "E";
-    this.#skipping = true;
+    this.#script = null;
+    if (this.#block.implicit) this.#block.end(false);
+    this.#ready();
   }
 
   #ready(): void {
-    this.#out.readyForQuery(this.#status);
+    this.#out.readyForQuery(this.#block.status);
     this.#flush();
-    if (this.#status === "I") return;
+    if (this.#block.status === "I") {
+      if (this.#idleTimer) clearTimeout(this.#idleTimer);
+      this.#idleTimer = null;
+      return;
+    }
     this.#idleTimer ??= setTimeout(() => {
       const text = "terminating connection due to idle-in-transaction timeout";
       this.end(new PgError("idle_in_transaction_session_timeout", text, {}, true));
@@ -176,16 +184,16 @@ export class Session {
         this.#query(message.sql);
         return;
       case "parse":
-        this.#parse(message.name, message.sql, message.types);
+        this.#parse(message);
         return;
       case "bind":
         this.#bind(message);
         return;
       case "describe":
-        this.#describe(message.kind, message.name);
+        this.#describe(message);
         return;
       case "execute":
-        this.#execute(message.portal, message.maxRows);
+        this.#execute(message);
         return;
       case "close":
         (message.kind === "S" ? this.#statements : this.#portals).delete(message.name);
@@ -193,7 +201,7 @@ export class Session {
         return;
       case "sync":
         this.#skipping = false;
-        if (this.#status === "I" && this.#portals.size > 0) this.#portals.clear();
+        if (this.#block.status === "I" && this.#portals.size > 0) this.#portals.clear();
         this.#ready();
         return;
       case "flush":
@@ -203,12 +211,7 @@ export class Session {
         this.end(null);
         return;
       case "functionCall":
-        throw new PgError(
-          "feature_not_supported",
-          "the function call protocol is not supported",
-          {},
-          true,
-        );
+        throw new PgError("feature_not_supported", "no function call protocol here", {}, true);
       case "password":
         throw protocolViolation("unexpected password message");
       case "copy":
@@ -218,62 +221,43 @@ export class Session {
 
   #query(sql: string): void {
     this.#portals.clear();
-    this.#script = { statements: [], at: 0, implicit: false };
+    this.#script = { statements: [], at: 0 };
     const statements = splitStatements(tokenize(sql));
-    this.#script = { statements, at: 0, implicit: statements.length > 1 && this.#status === "I" };
+    this.#script = { statements, at: 0 };
     if (statements.length === 0) this.#out.emptyQueryResponse();
   }
 
-  /** Runs statements until one has to wait. */
+  /** Runs statements until one has to wait. Several are one transaction (section 55.2.2.1). */
   #runScript(script: Script): void {
+    const { statements } = script;
     this.#guard(() => {
-      while (script.at < script.statements.length && !this.#waiting && this.#script === script) {
-        const tokens = script.statements[script.at] as Token[];
-        if (script.implicit && !this.#implicit && this.#status === "I") {
-          this.#begin(true, () => {});
-          continue;
-        }
-        const plan = this.#engine.planTokens(tokens, []);
+      while (script.at < statements.length && !this.#waiting) {
+        if (statements.length > 1 && this.#block.status === "I") this.#block.open(true);
+        const plan = this.#engine.planTokens(statements[script.at] as Token[], []);
         if (plan.parameters > 0)
           throw new PgError("undefined_parameter", "there is no parameter $1");
         this.#whenWritable(plan, () => {
-          const portal: Portal = { plan, values: [], formats: [], rows: null, at: 0, done: false };
           script.at++;
-          this.#run(portal, 0, true);
+          this.#run(portalOf(plan), plan, 0, true);
         });
       }
-      if (this.#waiting || this.#script !== script || script.at < script.statements.length) return;
+      if (this.#waiting) return;
+      if (this.#block.implicit) this.#block.end(true);
       this.#script = null;
-      this.#endImplicit(true);
       this.#ready();
     });
   }
 
-  #endImplicit(commit: boolean): void {
-    if (!this.#implicit) return;
-    this.#implicit = false;
-    try {
-      if (commit) this.#engine.commit();
-      else this.#engine.rollback();
-    } finally {
-      this.#status = "I";
-      this.#engine.release(this);
-    }
-  }
-
-  #parse(name: string, sql: string, types: number[]): void {
+  #parse({ name, sql, types }: MessageOf<"parse">): void {
     if (name !== "" && this.#statements.has(name))
       throw new PgError(
         "duplicate_prepared_statement",
         `prepared statement "${name}" already exists`,
       );
     if (this.#statements.size >= maxStatements)
-      throw new PgError(
-        "configuration_limit_exceeded",
-        `more than ${maxStatements} prepared statements`,
-      );
+      throw new PgError("configuration_limit_exceeded", "too many prepared statements");
     const plan = this.#engine.plan(sql, types);
-    this.#refuseInFailedBlock(plan);
+    this.#block.refuseIfFailed(plan);
     this.#statements.set(name, plan);
     this.#out.parseComplete();
   }
@@ -288,14 +272,14 @@ export class Session {
     return plan;
   }
 
-  #bind(message: Extract<FrontendMessage, { type: "bind" }>): void {
+  #bind(message: MessageOf<"bind">): void {
     const plan = this.#statement(message.statement);
-    this.#refuseInFailedBlock(plan);
+    this.#block.refuseIfFailed(plan);
     if (message.portal !== "") {
       if (this.#portals.has(message.portal))
         throw new PgError("duplicate_cursor", `cursor "${message.portal}" already exists`);
       if (this.#portals.size >= maxPortals)
-        throw new PgError("configuration_limit_exceeded", `more than ${maxPortals} portals`);
+        throw new PgError("configuration_limit_exceeded", "too many portals");
     }
     this.#portals.set(message.portal, bindPortal(plan, message));
     this.#out.bindComplete();
@@ -307,7 +291,7 @@ export class Session {
     return portal;
   }
 
-  #describe(kind: "S" | "P", name: string): void {
+  #describe({ kind, name }: MessageOf<"describe">): void {
     const portal = kind === "P" ? this.#portal(name) : null;
     const plan = portal ? portal.plan : this.#statement(name);
     if (kind === "S")
@@ -316,37 +300,26 @@ export class Session {
     else this.#out.noData();
   }
 
-  #execute(name: string, maxRows: number): void {
+  #execute({ portal: name, maxRows }: MessageOf<"execute">): void {
     const portal = this.#portal(name);
-    if (!portal.plan) {
-      this.#out.emptyQueryResponse();
-      return;
-    }
-    this.#whenWritable(portal.plan, () => this.#run(portal, maxRows, false));
-  }
-
-  #refuseInFailedBlock(plan: Plan | null): void {
-    if (this.#status !== "E" || !plan) return;
-    if (["commit", "rollback", "rollbackTo"].includes(plan.kind)) return;
-    throw new PgError(
-      "in_failed_sql_transaction",
-      "current transaction is aborted, commands ignored until end of transaction block",
-    );
+    const { plan } = portal;
+    if (plan) this.#whenWritable(plan, () => this.#run(portal, plan, maxRows, false));
+    else this.#out.emptyQueryResponse();
   }
 
   /** Calls `action` now, or when the lock that the plan needs is ours. */
   #whenWritable(plan: Plan, action: () => void): void {
-    this.#refuseInFailedBlock(plan);
-    const writes = plan.kind === "write" || plan.kind === "define";
-    if (!writes || this.#engine.free || this.#engine.owns(this)) {
+    this.#block.refuseIfFailed(plan);
+    if (!this.#block.needsLock(plan)) {
       action();
       return;
     }
     this.#lock(() => {
+      this.#block.enter();
       try {
         action();
       } finally {
-        if (this.#status === "I") this.#engine.release(this);
+        if (this.#block.status === "I") this.#engine.release(this);
       }
     });
   }
@@ -365,31 +338,25 @@ export class Session {
         action();
       };
       // At once means inside #drain, which guards and goes on by itself.
-      if (atOnce) act();
-      else {
-        this.#guardFatal(() => this.#guard(act));
-        this.#drain();
+      if (atOnce) {
+        act();
+        return;
       }
+      try {
+        this.#guard(act);
+      } catch (e) {
+        this.end(asPgError(e));
+      }
+      this.#drain();
     });
     atOnce = false;
     if (this.#waiting) this.#flush();
   }
 
-  #guardFatal(action: () => void): void {
-    try {
-      action();
-    } catch (e) {
-      this.end(asPgError(e));
-    }
-  }
-
-  #run(portal: Portal, maxRows: number, describe: boolean): void {
-    const plan = portal.plan as Plan;
-    if (plan.kind === "read" || plan.kind === "write" || plan.kind === "define") {
+  #run(portal: Portal, plan: Plan, maxRows: number, describe: boolean): void {
+    if (plan.kind === "read" || plan.kind === "write" || plan.kind === "define")
       this.#runSql(portal, plan, maxRows, describe);
-      return;
-    }
-    this.#runOwn(plan, describe, portal.formats);
+    else runCommand(this.#state, plan, portal, describe);
   }
 
   #runSql(portal: Portal, plan: Plan, maxRows: number, describe: boolean): void {
@@ -399,121 +366,22 @@ export class Session {
       portal.rows = outcome.rows ?? [];
       changes = outcome.changes;
     }
+    const { rows, formats } = portal;
     const columns = plan.columns ?? [];
-    if (describe && plan.columns) this.#out.rowDescription(columns, portal.formats);
-    const end =
-      maxRows > 0 ? Math.min(portal.at + maxRows, portal.rows.length) : portal.rows.length;
-    let sent = 0;
-    for (; portal.at < end; portal.at++, sent++) {
-      this.#out.dataRow(portal.rows[portal.at] ?? [], columns, portal.formats);
+    if (describe && plan.columns) this.#out.rowDescription(columns, formats);
+    const end = maxRows > 0 ? Math.min(portal.at + maxRows, rows.length) : rows.length;
+    const sent = end - portal.at;
+    for (; portal.at < end; portal.at++) {
+      this.#out.dataRow(rows[portal.at] ?? [], columns, formats);
       if (this.#out.length >= highWater) this.#flush();
     }
-    if (portal.at < portal.rows.length) {
+    if (portal.at < rows.length) {
       this.#out.portalSuspended();
       return;
     }
+    const count = plan.columns ? sent : changes;
     if (plan.kind === "define") this.#out.commandComplete(plan.tag);
-    else {
-      const count = plan.columns ? sent : changes;
-      this.#out.commandComplete(`${plan.tag === "INSERT" ? "INSERT 0" : plan.tag} ${count}`);
-    }
-  }
-
-  /** Statements that never reach SQLite as they are. */
-  #runOwn(plan: Plan, describe: boolean, formats: number[]): void {
-    const done = (tag: string) => this.#out.commandComplete(tag);
-    switch (plan.kind) {
-      case "begin":
-        if (this.#implicit) this.#implicit = false;
-        else if (this.#status !== "I")
-          this.#out.warning("25001", "there is already a transaction in progress");
-        else {
-          this.#begin(false, () => done(plan.tag));
-          return;
-        }
-        done(plan.tag);
-        return;
-      case "commit":
-      case "rollback":
-        done(this.#endBlock(plan.kind === "commit") ? "COMMIT" : "ROLLBACK");
-        return;
-      case "savepoint":
-      case "release":
-      case "rollbackTo":
-        this.#savepoint(plan);
-        done(plan.tag);
-        return;
-      case "set": {
-        const change = this.#settings.set(plan.tokens);
-        if (change) this.#out.parameterStatus(change.name, change.value);
-        done(plan.tag);
-        return;
-      }
-      case "show": {
-        const columns = plan.columns ?? [];
-        const row = [this.#settings.show(plan.tokens)];
-        if (describe) this.#out.rowDescription(columns, formats);
-        this.#out.dataRow(row, columns, formats);
-        done("SHOW");
-        return;
-      }
-      case "discard":
-        this.#statements.clear();
-        done("DISCARD ALL");
-        return;
-      case "deallocate": {
-        const name = plan.tokens.at(-1)?.text ?? "";
-        if (name === "all") this.#statements.clear();
-        else {
-          this.#statement(name);
-          this.#statements.delete(name);
-        }
-        done(name === "all" ? "DEALLOCATE ALL" : "DEALLOCATE");
-        return;
-      }
-    }
-  }
-
-  #begin(implicit: boolean, done: () => void): void {
-    this.#lock(() => {
-      this.#engine.begin();
-      this.#status = "T";
-      this.#implicit = implicit;
-      done();
-    });
-  }
-
-  /** True if the block was committed. */
-  #endBlock(commit: boolean): boolean {
-    if (this.#status === "I") {
-      this.#out.warning("25P01", "there is no transaction in progress");
-      return commit;
-    }
-    const good = commit && this.#status === "T";
-    try {
-      if (good) this.#engine.commit();
-      else this.#engine.rollback();
-    } finally {
-      this.#status = "I";
-      this.#implicit = false;
-      this.#portals.clear();
-      this.#engine.release(this);
-      if (this.#idleTimer) clearTimeout(this.#idleTimer);
-      this.#idleTimer = null;
-    }
-    return good;
-  }
-
-  #savepoint(plan: Plan): void {
-    if (this.#status === "I")
-      throw new PgError(
-        "no_active_sql_transaction",
-        `${plan.tag} can only be used in transaction blocks`,
-      );
-    const name = quoteName(plan.tokens.at(-1)?.text ?? "");
-    const verb = { savepoint: "SAVEPOINT", release: "RELEASE", rollbackTo: "ROLLBACK TO" };
-    this.#engine.savepoint(`${verb[plan.kind as keyof typeof verb]} ${name}`);
-    if (plan.kind === "rollbackTo") this.#status = "T";
+    else this.#out.commandComplete(`${plan.tag === "INSERT" ? "INSERT 0" : plan.tag} ${count}`);
   }
 }
 

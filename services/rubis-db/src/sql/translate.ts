@@ -14,6 +14,8 @@ export interface Translation {
   parameters: number;
   /** The extra parameter, after the client's, that takes the clock; 0 if the text has none. */
   clockParameter: number;
+  /** It had a locking clause. */
+  locks: boolean;
 }
 
 export function quoteString(text: string): string {
@@ -109,6 +111,7 @@ export function translate(tokens: readonly Token[]): Translation {
   }
   const clockParameter = parameters + 1;
   let clock = false;
+  let locks = false;
   // out[k] is the text of the tokens from index from[k]; a cast wraps what lies before it.
   const out: string[] = [];
   const from: number[] = [];
@@ -132,8 +135,10 @@ export function translate(tokens: readonly Token[]): Translation {
       i = after - 1;
     } else if (token.kind === "word" && !isOp(tokens[i - 1], ".")) {
       const locked = lockingClauseEnd(tokens, i);
-      if (locked > i) i = locked - 1;
-      else if (isWord(token, "current_timestamp", "localtimestamp")) {
+      if (locked > i) {
+        locks = true;
+        i = locked - 1;
+      } else if (isWord(token, "current_timestamp", "localtimestamp")) {
         clock = true;
         put(`?${clockParameter}`, i);
       } else if (isWord(token, "current_date")) {
@@ -153,7 +158,7 @@ export function translate(tokens: readonly Token[]): Translation {
       } else put(token.text, i);
     } else put(token.text, i);
   }
-  return { sql: out.join(" "), parameters, clockParameter: clock ? clockParameter : 0 };
+  return { sql: out.join(" "), parameters, clockParameter: clock ? clockParameter : 0, locks };
 }
 
 function castTo(type: number, inner: string): string {
