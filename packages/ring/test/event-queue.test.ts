@@ -7,9 +7,10 @@ import {
   RingCorrupted,
 } from "@outsock/ring";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const SOCKETS = 8;
 

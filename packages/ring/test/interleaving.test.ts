@@ -12,7 +12,7 @@ import {
   RingProducer,
   type SharedMemory,
 } from "@outsock/ring";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   explore,
   type Local,
@@ -30,6 +30,8 @@ import {
   tinyRegion,
   WORD,
 } from "./tiny-region.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
 
 interface Parts {
   producer: typeof RingProducer;
@@ -221,7 +223,7 @@ describe("every interleaving of two sides that both send, both receive and both 
 
   it("ends, requests that fill the ring", () => {
     expect(pingPong(2, 4, 3).violation).toBeUndefined();
-  }, 60_000);
+  });
 });
 
 describe("the checker finds a protocol that is broken", () => {
@@ -289,9 +291,8 @@ describe("the checker finds a protocol that is broken", () => {
 
   class PublishesBeforeCopying extends RingProducer {
     override write(source: Uint8Array): number {
-      const { bytes, place, index, words } = inner(this);
+      const { bytes, place, index } = inner(this);
       this.commit(source.length);
-      void words;
       for (const [i, byte] of source.entries()) {
         bytes.set([byte], place.offset + ((index + i) & (place.capacity - 1)));
       }

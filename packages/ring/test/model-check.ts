@@ -225,7 +225,7 @@ function exploreAll({ world, sides, limit = 2_000_000 }: Model): Verdict {
         after = resume(side, paused.point, paused.log, true);
       } catch (error) {
         const schedule = scheduleText(state, side);
-        return { states: seen.size, violation: `${error} after ${schedule}` };
+        return { states: seen.size, violation: `${String(error)} after ${schedule}` };
       }
       visit({
         memory: world.words.slice(),

@@ -19,9 +19,10 @@ import {
   txRingPlace,
 } from "@outsock/ring";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const MIB = 1024 * 1024;
 const shared = sharedMemory(new ArrayBuffer(MIN_REGION_BYTES));

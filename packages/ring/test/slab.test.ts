@@ -1,9 +1,10 @@
 import { RING_CLASSES } from "@outsock/abi";
 import { Slab, type SlabRing } from "@outsock/ring";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const CHUNK = RING_CLASSES[0];
 const OFFSET = 12 * 4096;

@@ -1,8 +1,9 @@
 import { RingConsumer, RingCorrupted, type RingPlace, RingProducer } from "@outsock/ring";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const CONTROL = 64;
 /** Bytes around the ring that nobody may touch. */

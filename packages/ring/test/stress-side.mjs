@@ -39,11 +39,9 @@ function pattern(seed) {
   return bytes;
 }
 
-export class Lost extends Error {}
-
 /**
  * @param {{ memory: import("@outsock/ring").SharedMemory, side: "guest" | "agent", seed: number,
- *   writes: number, start: number, bell: { ring(): void, wait(ms: number): boolean } }} options
+ *   writes: number, bell: { ring(): void, wait(ms: number): boolean } }} options
  *   `bell.wait` blocks until it rang (true) or the time is over (false)
  */
 export function runSide({ memory, side, seed, writes, bell }) {
@@ -185,7 +183,7 @@ export function runSide({ memory, side, seed, writes, bell }) {
         for (let n = next(8); n >= 0 && s.readable; n--) s.readable = read(s);
         busy ||= (s.writable && s.left > 0) || s.readable;
       }
-      if (next(4000) === 0) {
+      if (next(500) === 0) {
         // Long enough for the peer to fill or to empty every ring, and to fall asleep.
         counters.stalls++;
         const until = process.hrtime.bigint() + BigInt(next(1_000_000));
@@ -195,7 +193,7 @@ export function runSide({ memory, side, seed, writes, bell }) {
       if (sockets.every((s) => s.left === 0 && s.ended)) break;
       if (!port.trySleep()) continue;
       counters.sleeps++;
-      if (!bell.wait(LOST_AFTER_MS)) throw new Lost("no doorbell: a wake-up is lost");
+      if (!bell.wait(LOST_AFTER_MS)) throw new Error("no doorbell: a wake-up is lost");
       port.wake();
     }
   } catch (error) {

@@ -67,11 +67,7 @@ export interface KernelLogReply {
   log: { process: number; text: string }[];
 }
 
-export type Request =
-  | AttachRequest
-  | { request: "status" }
-  | { request: "dmesg"; name: string }
-  | { request: "hold" };
+export type Request = AttachRequest | { request: "status" } | { request: "dmesg"; name: string };
 
 /** Longest line of a handshake, bytes. */
 export const HANDSHAKE_MAX_BYTES = 16384;

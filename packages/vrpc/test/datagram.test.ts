@@ -1,10 +1,11 @@
 import { DATAGRAM_HEADER_BYTES, DATAGRAM_MAX_BYTES } from "@outsock/abi";
 import { type Endpoint, MessageInvalid, takeDatagram, writeDatagram } from "@outsock/vrpc";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { makeByteRing } from "./byte-ring.ts";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const peer: Endpoint = { address: "10.0.0.1", port: 53, family: 4 };
 

@@ -2,9 +2,10 @@ import { isIPv6, SocketAddress } from "node:net";
 import { ENDPOINT_BYTES } from "@outsock/abi";
 import { decodeEndpoint, type Endpoint, encodeEndpoint, MessageInvalid } from "@outsock/vrpc";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 function roundTrip(endpoint: Endpoint): Endpoint {
   const bytes = new Uint8Array(ENDPOINT_BYTES + 4).fill(0xaa);

@@ -18,10 +18,11 @@ import {
   takeMessage,
 } from "@outsock/vrpc";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { makeByteRing } from "./byte-ring.ts";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const READS = ["u32", "i32", "endpoint", "rings", "text", "end"] as const;
 

@@ -7,10 +7,11 @@ import {
   takeMessage,
 } from "@outsock/vrpc";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { makeByteRing } from "./byte-ring.ts";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const starts = fc.constantFrom(0, -1, -30, 2 ** 31 - 1, 2 ** 31 - 100);
 const messages: fc.Arbitrary<Message> = fc.record({

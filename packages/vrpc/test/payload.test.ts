@@ -1,8 +1,9 @@
 import { type Endpoint, MessageInvalid, PayloadReader, PayloadWriter } from "@outsock/vrpc";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 fc.configureGlobal({ seed: 20261122 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const word = fc.nat(2 ** 32 - 1);
 const fields = fc.array(
