@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const require = createRequire(import.meta.url);
@@ -14,3 +15,18 @@ const run = spawnSync(process.execPath, [tsc, "-b", ...process.argv.slice(2)], {
   stdio: "inherit",
 });
 if (run.status !== 0) process.exit(run.status ?? 1);
+
+await build({
+  entryPoints: [join(root, "packages/guest-kernel/dist/runtime/boot.js")],
+  outfile: join(root, "packages/guest-kernel/dist/runtime.cjs"),
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  format: "cjs",
+  external: ["koffi"],
+  sourcemap: true,
+  // A CommonJS file has no import.meta.
+  define: { "import.meta.url": "__outsockUrl" },
+  banner: { js: 'const __outsockUrl = require("node:url").pathToFileURL(__filename).href;' },
+  logLevel: "warning",
+});

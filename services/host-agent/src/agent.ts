@@ -33,6 +33,8 @@ export interface AgentLog {
 export interface AgentOptions {
   log: AgentLog;
   version: string;
+  /** Called when somebody connects. */
+  onBusy?: () => void;
   /** Called whenever there are no guests and nobody holds the agent. */
   onIdle?: () => void;
   resolver?: HostResolver;
@@ -86,6 +88,7 @@ export class Agent {
 
   private onConnection(socket: Socket): void {
     this.connections.add(socket);
+    this.options.onBusy?.();
     socket.on("error", () => {});
     socket.on("close", () => {
       this.connections.delete(socket);
@@ -129,10 +132,6 @@ export class Agent {
     switch (request.request) {
       case "attach":
         this.attach(socket, request);
-        break;
-      case "hold":
-        // The connection itself keeps the agent; it may become a guest's by exec.
-        socket.write('{"ok":true}\n');
         break;
       case "status":
         socket.end(`${JSON.stringify(this.status())}\n`);

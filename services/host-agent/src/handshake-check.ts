@@ -70,8 +70,6 @@ export function checkRequest(line: string): Request {
   switch (fields.request) {
     case "status":
       return { request: "status" };
-    case "hold":
-      return { request: "hold" };
     case "dmesg":
       return { request: "dmesg", name: optionalText(fields, "name", 63) ?? "" };
     case "attach": {
@@ -96,6 +94,6 @@ export function checkRequest(line: string): Request {
       };
     }
     default:
-      refuse("request must be attach, hold, status or dmesg");
+      refuse("request must be attach, status or dmesg");
   }
 }

@@ -243,7 +243,12 @@ export class StreamSocket implements GuestSocket {
     else closed();
   }
 
-  private answer(opcode: number, sequence: number, status: number, payload = EMPTY): void {
+  private answer(
+    opcode: number,
+    sequence: number,
+    status: number,
+    payload: Uint8Array = EMPTY,
+  ): void {
     this.context.reply(opcode, sequence, this.id, status, payload);
   }
 }

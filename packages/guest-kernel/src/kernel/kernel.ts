@@ -23,7 +23,7 @@ export interface KernelOptions extends SchedulerOptions {
 }
 
 export class Kernel {
-  readonly hostname: string;
+  private name: string;
   readonly log: KernelLog;
   readonly scheduler: Scheduler;
   readonly processes = new ProcessTable();
@@ -37,7 +37,7 @@ export class Kernel {
 
   constructor(options: KernelOptions) {
     const booted = options.now();
-    this.hostname = options.hostname;
+    this.name = options.hostname;
     this.now = options.now;
     this.timers = options.timers;
     this.descriptorLimit = options.descriptorLimit;
@@ -45,6 +45,15 @@ export class Kernel {
     this.log = new KernelLog(() => (options.now() - booted) / 1000);
     this.log.write(`Outsock guest kernel ${KERNEL_RELEASE} booting on "${options.hostname}"`);
     this.files.mountNetwork(this);
+  }
+
+  get hostname(): string {
+    return this.name;
+  }
+
+  /** sethostname(2): the agent may have chosen the name. */
+  rename(name: string): void {
+    this.name = name;
   }
 
   /** Makes `family` the one that AF_INET and AF_INET6 sockets belong to. */

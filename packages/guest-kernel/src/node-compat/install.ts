@@ -1,0 +1,82 @@
+/**
+ * Puts node-compat in the place of Node's network modules, for CommonJS and ESM alike.
+ */
+import { syncBuiltinESMExports } from "node:module";
+import type { LookupFunction } from "node:net";
+import type { EventLoop } from "./event-loop.ts";
+import type { Natives } from "./natives.ts";
+import { type ConnectOptions, installConnect, normalizeArguments } from "./net-connect.ts";
+import { installServer } from "./net-server.ts";
+import { GuestSocket, socketConstructor } from "./net-socket.ts";
+
+/** Replacements of whole modules' functions, by name. */
+export type Replacements = Record<string, unknown>;
+
+export interface Compat {
+  loop: EventLoop;
+  natives: Natives;
+  lookup: LookupFunction;
+  dgram: Replacements;
+  dns: Replacements;
+}
+
+/** `net.connect`: a new socket with the options' own settings. */
+function makeConnect(): (...args: unknown[]) => GuestSocket {
+  return function connect(...args: unknown[]): GuestSocket {
+    const [options] = normalizeArguments(args);
+    const socket = new (GuestSocket as unknown as new (o: object) => GuestSocket)(options);
+    (socket as unknown as { connect(...a: unknown[]): void }).connect(...args);
+    return socket;
+  };
+}
+
+export function installCompat({ loop, natives, lookup, dgram, dns }: Compat): void {
+  GuestSocket.loop = loop;
+  const { net, tls, http } = natives;
+  const nativeConnect = tls.connect as (...args: unknown[]) => unknown;
+  installConnect(natives, lookup);
+  installServer(loop, natives, lookup);
+
+  const connect = makeConnect();
+  const Socket = socketConstructor(net.Socket);
+  Object.assign(net, { Socket, Stream: Socket, connect, createConnection: connect });
+  http.Agent.prototype.createConnection =
+    connect as unknown as typeof http.Agent.prototype.createConnection;
+
+  // TLS runs over a guest socket that it is handed; without that it makes a host socket unseen.
+  Object.assign(tls, {
+    connect(...args: unknown[]): unknown {
+      const [options, callback] = tlsArguments(args);
+      if (options.socket === undefined && options.path === undefined) {
+        const transport = connect({ ...options } as ConnectOptions);
+        const given = { ...options, socket: transport };
+        const secure = Reflect.apply(
+          nativeConnect,
+          tls,
+          callback === undefined ? [given] : [given, callback],
+        ) as { _host?: string; connecting: boolean };
+        return secure;
+      }
+      return Reflect.apply(nativeConnect, tls, args);
+    },
+  });
+  Object.assign(natives.dgram, dgram);
+  Object.assign(natives.dns, dns);
+  syncBuiltinESMExports();
+}
+
+interface TlsOptions extends ConnectOptions {
+  socket?: unknown;
+}
+
+/** Arguments of `tls.connect`: (options), (port, host?, options?), each with a callback. */
+function tlsArguments(args: unknown[]): [TlsOptions, unknown] {
+  const last = args.at(-1);
+  const callback = typeof last === "function" ? last : undefined;
+  const [base] = normalizeArguments(args);
+  let options = base as TlsOptions;
+  for (const extra of [args[1], args[2]]) {
+    if (typeof extra === "object" && extra !== null) options = { ...options, ...extra };
+  }
+  return [options, callback];
+}
