@@ -8,6 +8,7 @@ import type { Natives } from "./natives.ts";
 import { type ConnectOptions, installConnect, normalizeArguments } from "./net-connect.ts";
 import { installServer } from "./net-server.ts";
 import { GuestSocket, socketConstructor } from "./net-socket.ts";
+import { installTls } from "./tls-transport.ts";
 
 /** Replacements of whole modules' functions, by name. */
 export type Replacements = Record<string, unknown>;
@@ -47,8 +48,8 @@ export function installCompat({ loop, natives, lookup, dgram, dns }: Compat): vo
   Object.assign(tls, {
     connect(...args: unknown[]): unknown {
       const [options, callback] = tlsArguments(args);
-      if (options.socket === undefined && options.path === undefined) {
-        const transport = connect({ ...options } as ConnectOptions);
+      if (!options.socket && !options.path) {
+        const transport = connect({ ...options, allowHalfOpen: true } as ConnectOptions);
         const given = { ...options, socket: transport };
         const secure = Reflect.apply(
           nativeConnect,
@@ -60,6 +61,7 @@ export function installCompat({ loop, natives, lookup, dgram, dns }: Compat): vo
       return Reflect.apply(nativeConnect, tls, args);
     },
   });
+  installTls(tls);
   Object.assign(natives.dgram, dgram);
   Object.assign(natives.dns, dns);
   syncBuiltinESMExports();

@@ -51,9 +51,11 @@ export function normalizeArguments(args: unknown[]): [ConnectOptions, (() => voi
 export class Connector {
   private readonly natives: Natives;
   private readonly lookup: LookupFunction;
+  private readonly NativeSocket: Natives["net"]["Socket"];
 
   constructor(natives: Natives, lookup: LookupFunction) {
     this.natives = natives;
+    this.NativeSocket = natives.net.Socket;
     this.lookup = lookup;
   }
 
@@ -67,7 +69,7 @@ export class Connector {
     socket._unrefTimer();
     socket.connecting = true;
     if (options.timeout) socket.setTimeout(options.timeout);
-    if (options.path !== undefined) {
+    if (options.path) {
       this.attemptPath(socket, options.path);
       return;
     }
@@ -79,8 +81,8 @@ export class Connector {
     const { port, path, localAddress, localPort, lookup } = options;
     const portNumber = Number(port);
     const bad =
-      (path !== undefined && typeof path !== "string") ||
-      (path === undefined &&
+      (path && typeof path !== "string") ||
+      (!path &&
         (port === undefined ||
           (typeof port !== "number" && typeof port !== "string") ||
           (typeof port === "string" && port.trim() === "") ||
@@ -92,9 +94,10 @@ export class Connector {
           (lookup !== undefined && typeof lookup !== "function") ||
           (options.autoSelectFamily !== undefined &&
             typeof options.autoSelectFamily !== "boolean") ||
-          options.autoSelectFamilyAttemptTimeout !== undefined));
+          (options.autoSelectFamilyAttemptTimeout !== undefined &&
+            !(options.autoSelectFamilyAttemptTimeout >= 1))));
     if (!bad) return;
-    const probe = new this.natives.net.Socket();
+    const probe = new this.NativeSocket();
     probe.on("error", () => {});
     try {
       probe.connect({ ...options, host: options.host ?? "127.0.0.1" } as NetConnectOpts);

@@ -203,7 +203,7 @@ function backlogArgument(args: unknown[]): number | undefined {
 
 /** Where Node itself must decide: paths, host handles, and arguments that it refuses. */
 function leftToNode(args: unknown[], options: ListenOptions): boolean {
-  if (options.path !== undefined || options._handle !== undefined) return true;
+  if (options.path || options._handle !== undefined) return true;
   if (options.handle !== undefined || typeof options.fd === "number") return true;
   const { port } = options;
   if (args.length === 0 || typeof args[0] === "function") return false;

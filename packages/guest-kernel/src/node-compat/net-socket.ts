@@ -76,6 +76,8 @@ export class GuestSocket extends Duplex implements StreamOwner {
   _server: OwningServer | null = null;
   server: OwningServer | null = null;
   _hadError = false;
+  /** Node walks from a TLS socket to what it runs over. */
+  _parent: null = null;
   /** @internal */
   _host: string | null = null;
   timeout: number | undefined = undefined;
