@@ -117,7 +117,6 @@ export class UdpTransport extends Transport {
 export class TcpTransport extends Transport {
   private pending = Buffer.alloc(0);
   private received: Buffer[] = [];
-  private size = 0;
   private connecting = true;
 
   /** @returns 0 or a negative errno */
@@ -167,20 +166,19 @@ export class TcpTransport extends Transport {
         return;
       }
       this.received.push(chunk.subarray(0, n));
-      this.size += n;
       this.take();
     }
   }
 
   private take(): void {
-    if (this.size < 2) return;
-    const bytes = Buffer.concat(this.received);
-    const length = bytes.readUInt16BE(0);
+    let bytes = Buffer.concat(this.received);
+    while (this.fd >= 0 && bytes.length >= 2) {
+      const end = 2 + bytes.readUInt16BE(0);
+      if (bytes.length < end) break;
+      const message = bytes.subarray(2, end);
+      bytes = bytes.subarray(end);
+      this.owner.onBytes(message);
+    }
     this.received = [bytes];
-    if (bytes.length < 2 + length) return;
-    const rest = bytes.subarray(2 + length);
-    this.received = [rest];
-    this.size = rest.length;
-    this.owner.onBytes(bytes.subarray(2, 2 + length));
   }
 }
