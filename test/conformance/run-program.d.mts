@@ -1,0 +1,31 @@
+export interface Mode {
+  readonly name: string;
+  readonly command: (program: string) => string[];
+}
+
+export interface Program {
+  readonly path: string;
+  readonly name: string;
+  readonly args: string[];
+  readonly env: Record<string, string>;
+  readonly notIn: Record<string, string>;
+  readonly skip?: string;
+  readonly node?: number;
+}
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export const PROGRAMS: string;
+export const MODES: readonly Mode[];
+export function findPrograms(): Program[];
+export function whyNot(program: Program, mode: Mode, nodeMajor: number): string | undefined;
+export function runProgram(
+  program: Program,
+  mode: Mode,
+  options?: { node?: string; env?: NodeJS.ProcessEnv },
+): Promise<Outcome>;
