@@ -77,6 +77,7 @@ const byMessage: [RegExp, Condition, (m: RegExpExecArray) => string][] = [
     "program_limit_exceeded",
     (m) => m.input,
   ],
+  [/^not authorized/, "feature_not_supported", () => "this function is not allowed here"],
   [/integer overflow/, "numeric_value_out_of_range", () => "bigint out of range"],
 ];
 

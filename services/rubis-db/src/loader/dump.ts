@@ -19,7 +19,9 @@ export function writeDump(options: DataSetOptions, write: (text: string) => void
   write(
     `-- RUBiS data set: scale ${options.scale}, seed ${options.seed}, now = ${formatTimestamp(options.reference)}\n`,
   );
-  write("\\set ON_ERROR_STOP on\nBEGIN;\nSET client_encoding = 'UTF8';\n");
+  write(
+    "\\set ON_ERROR_STOP on\nBEGIN;\nSET client_encoding = 'UTF8';\nSET client_min_messages = warning;\n",
+  );
   for (const { name } of tables) write(`DROP TABLE IF EXISTS ${name};\n`);
   for (const table of tables) {
     write(`${createTable(table, "postgresql")};\n`);
@@ -36,6 +38,7 @@ export function writeDump(options: DataSetOptions, write: (text: string) => void
     write("\\.\n");
   }
   for (const table of tables) for (const index of createIndexes(table)) write(`${index};\n`);
+  write("\\o /dev/null\n");
   for (const { name } of tables) {
     const from =
       name === "items" ? "(SELECT id FROM items UNION ALL SELECT id FROM old_items) i" : name;
@@ -43,5 +46,5 @@ export function writeDump(options: DataSetOptions, write: (text: string) => void
       `SELECT setval(pg_get_serial_sequence('${name}', 'id'), (SELECT coalesce(max(id), 1) FROM ${from}));\n`,
     );
   }
-  write("COMMIT;\nANALYZE;\n");
+  write("\\o\nCOMMIT;\nANALYZE;\n");
 }
