@@ -82,7 +82,8 @@ export class Session implements SessionContext, Pollable {
   private readonly replies: MessageSender;
   private readonly slab: Slab;
   private readonly sockets = new Map<number, AnySocket>();
-  private readonly closing = new Set<AnySocket>();
+  /** Numbers whose CLOSE is not answered yet. */
+  private readonly closingIds = new Set<number>();
   private readonly freeIds: number[] = [];
   private nextId: number;
   private detached = false;
@@ -251,13 +252,23 @@ export class Session implements SessionContext, Pollable {
     if (events & EVENT.SPACE) this.replies.flush();
     if (!(events & EVENT.DATA)) return;
     let notify = false;
-    for (;;) {
-      const taken = takeMessage(this.calls);
-      if (taken === undefined) break;
+    // Bounded: a guest that calls without end does not hold the agent.
+    for (let n = 0; ; n++) {
+      const taken = n < BATCH ? takeMessage(this.calls) : undefined;
+      if (taken === undefined) {
+        if (n === BATCH) this.continueCalls();
+        break;
+      }
       notify ||= taken.notify;
       this.onCall(taken.message);
     }
     if (notify) this.port.notify(0, EVENT.SPACE);
+  }
+
+  private continueCalls(): void {
+    setImmediate(() => {
+      if (!this.detached) this.guard(() => this.onChannel(EVENT.DATA));
+    });
   }
 
   private onCall(message: Message): void {
@@ -338,7 +349,9 @@ export class Session implements SessionContext, Pollable {
   private create(id: number, payload: PayloadReader): void {
     const type = payload.u32();
     payload.u32();
-    if (id < 1 || id >= this.layout.maxSockets / 2 || this.sockets.has(id)) {
+    payload.end();
+    const taken = this.sockets.has(id) || this.closingIds.has(id);
+    if (id < 1 || id >= this.layout.maxSockets / 2 || taken) {
       throw new MessageInvalid(`socket number ${id} is not free for the guest`);
     }
     if (type === SOCK_STREAM) this.sockets.set(id, new StreamSocket(this, id));
@@ -357,9 +370,9 @@ export class Session implements SessionContext, Pollable {
 
   private closeSocket(id: number, socket: AnySocket, sequence: number, reset: boolean): void {
     this.sockets.delete(id);
-    this.closing.add(socket);
+    this.closingIds.add(id);
     socket.close(reset, () => {
-      this.closing.delete(socket);
+      this.closingIds.delete(id);
       this.goneBytes += socket.bytes;
       if (id >= this.layout.maxSockets / 2) this.freeIds.push(id);
       this.reply(OP.CLOSE, sequence, id, 0, EMPTY);
@@ -394,7 +407,7 @@ export class Session implements SessionContext, Pollable {
   }
 
   private releaseIfDone(): void {
-    if (!this.detached || this.closing.size > 0 || this.sockets.size > 0) return;
+    if (!this.detached || this.closingIds.size > 0 || this.sockets.size > 0) return;
     const { released } = this;
     if (released === undefined) return;
     this.released = undefined;

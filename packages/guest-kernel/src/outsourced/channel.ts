@@ -93,6 +93,8 @@ export class Channel implements Pollable {
     for (;;) {
       this.takeReplies();
       if (reply !== undefined) break;
+      // The call itself may still wait for room in the ring.
+      this.calls.flush();
       Atomics.store(memory.words, HEADER.GUEST_SLEEPING, 1);
       if (this.replies.available() > 0) continue;
       const left = deadline - performance.now();
@@ -102,8 +104,10 @@ export class Channel implements Pollable {
         break;
       }
       if (waitReadable(fd, Math.ceil(left)) && drainBytes(fd) === -1) {
+        // The agent may have answered before it went.
+        this.takeReplies();
         this.waiting.delete(sequence);
-        reply = { status: ERRNO.ENETDOWN, payload: EMPTY };
+        reply ??= { status: ERRNO.ENETDOWN, payload: EMPTY };
         break;
       }
     }
