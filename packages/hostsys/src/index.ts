@@ -1,32 +1,28 @@
+export { memoryHeadroom } from "./cgroup.ts";
 export {
   closeFd,
-  drainBytes,
   dupFd,
   flockExclusive,
+  POLLERR,
+  POLLHUP,
   POLLIN,
+  POLLNVAL,
   POLLOUT,
   pollFds,
-  sendByte,
   setCloexec,
   waitReadable,
 } from "./descriptors.ts";
+export { drainBytes, sendByte } from "./doorbell.ts";
 export { execve } from "./exec.ts";
-export {
-  bindInet,
-  getpeername,
-  getsockname,
-  getsockoptInt,
-  type InetAddress,
-  inetSocket,
-  listenFd,
-  setsockoptInt,
-} from "./inet-socket.ts";
+export type { InetAddress } from "./inet-address.ts";
+export { bindInet, getpeername, getsockname, inetSocket, listenFd } from "./inet-socket.ts";
 export { isSupported, SysError } from "./libc.ts";
-export { getrlimit, memoryHeadroom } from "./limits.ts";
+export { getrlimit } from "./limits.ts";
 export {
   F_SEAL_GROW,
   F_SEAL_SEAL,
   F_SEAL_SHRINK,
+  F_SEAL_WRITE,
   fileSize,
   ftruncate,
   getSeals,
@@ -36,7 +32,42 @@ export {
   punchHole,
   sealRegion,
 } from "./memory.ts";
-export { denyInetSockets, inetSocketsDenied } from "./seccomp.ts";
+export { pidfdOpen, processStartTime } from "./processes.ts";
+export { denyInetSockets, holdsIoUring, inetSocketsDenied } from "./seccomp.ts";
+export {
+  getsockoptInt,
+  IP_ADD_MEMBERSHIP,
+  IP_BIND_ADDRESS_NO_PORT,
+  IP_DROP_MEMBERSHIP,
+  IP_MULTICAST_IF,
+  IP_MULTICAST_LOOP,
+  IP_MULTICAST_TTL,
+  IP_TTL,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  IPV6_MULTICAST_HOPS,
+  IPV6_MULTICAST_IF,
+  IPV6_MULTICAST_LOOP,
+  IPV6_UNICAST_HOPS,
+  IPV6_V6ONLY,
+  SO_BROADCAST,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_PEERCRED,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_SNDBUF,
+  SOL_SOCKET,
+  setLinger,
+  setsockoptInt,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+} from "./socket-options.ts";
 export {
   peerCredentials,
   recvWithFds,

@@ -1,23 +1,34 @@
 /**
  * Takes the network away from a process: seccomp(2) with a filter (classic BPF) that lets
- * `socket()` make only AF_UNIX and AF_NETLINK sockets. It covers every thread (TSYNC) and is
- * inherited by children; no_new_privs lets an unprivileged process install it.
+ * `socket()` make only AF_UNIX and AF_NETLINK sockets. It covers every thread (TSYNC), and threads
+ * and processes made later inherit it, over execve(2) too; no_new_privs lets an unprivileged
+ * process install it.
  *
- * io_uring could make sockets past the filter, and other architectures' calls have other numbers:
- * both are refused as not implemented.
+ * Calls have other numbers in other ABIs (i386 by `int 0x80`, x32), so those are refused whole.
+ * io_uring makes sockets without socket(2), so no new ring can be had. A ring from before stays
+ * usable: libuv of Node 22 and later opens one for its event loop before any script runs, can't be
+ * told not to, and aborts when io_uring_enter(2) fails. A program that brings native code could
+ * use it. So install the filter before that Node starts (`denyInetSockets`, then `execve`): then
+ * libuv gets ENOSYS and works with epoll alone. `holdsIoUring` tells.
+ *
+ * Not covered, by design: sockets that someone outside hands over, and what the file system and
+ * other processes offer (a unix socket of a proxy, ptrace).
  */
+import * as fs from "node:fs";
+import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from "@outsock/abi";
 import { closeFd } from "./descriptors.ts";
-import { check, ffi, lastErrno, libc, SysError, sysError } from "./libc.ts";
+import { check, ERRNO, fixedMemory, lastErrno, libc, SysError } from "./libc.ts";
 
+const AF_NETLINK = 16;
+const SOCK_CLOEXEC = 0x80000;
 const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
 const RET_ALLOW = 0x7fff0000;
 const RET_ERRNO = 0x00050000;
+/** Numbers of Linux, not of the machine this is read on. */
 const EACCES = 13;
 const ENOSYS = 38;
-const AF_UNIX = 1;
-const AF_NETLINK = 16;
 
 /** BPF: load absolute word, jump if equal, jump if greater or equal, return. */
 const LD = 0x20;
@@ -28,9 +39,11 @@ const RET = 0x06;
 /** struct seccomp_data: int nr; u32 arch; u64 instruction_pointer; u64 args[6]. */
 const NR = 0;
 const ARCH = 4;
+/** The low half: `domain` is an int, the kernel does not look at the rest. */
 const ARG0 = 16;
 
 interface Machine {
+  /** AUDIT_ARCH_ number. */
   arch: number;
   seccomp: number;
   socket: number;
@@ -39,7 +52,7 @@ interface Machine {
   foreignFrom: number | undefined;
 }
 
-/** AUDIT_ARCH and call numbers (asm/unistd). */
+/** Call numbers of asm/unistd_64.h and asm-generic/unistd.h. */
 const MACHINES: Record<string, Machine> = {
   x64: { arch: 0xc000003e, seccomp: 317, socket: 41, ioUringSetup: 425, foreignFrom: 0x40000000 },
   arm64: { arch: 0xc00000b7, seccomp: 277, socket: 198, ioUringSetup: 425, foreignFrom: undefined },
@@ -47,18 +60,24 @@ const MACHINES: Record<string, Machine> = {
 
 type Instruction = [code: number, ifTrue: number, ifFalse: number, value: number];
 
-function program({ arch, socket, ioUringSetup, foreignFrom }: Machine): Buffer {
+/** The filter as an array of struct sock_filter { u16 code; u8 jt, jf; u32 k; }. */
+export function inetFilter(architecture: string): Buffer | undefined {
+  const machine = MACHINES[architecture];
+  if (machine === undefined) return undefined;
+  const { arch, socket, ioUringSetup, foreignFrom } = machine;
+  const refuseForeign: Instruction[] =
+    foreignFrom === undefined
+      ? []
+      : [
+          [JGE, 0, 1, foreignFrom],
+          [RET, 0, 0, RET_ERRNO | ENOSYS],
+        ];
   const body: Instruction[] = [
     [LD, 0, 0, ARCH],
     [JEQ, 1, 0, arch],
     [RET, 0, 0, RET_ERRNO | ENOSYS],
     [LD, 0, 0, NR],
-    ...(foreignFrom === undefined
-      ? []
-      : ([
-          [JGE, 0, 1, foreignFrom],
-          [RET, 0, 0, RET_ERRNO | ENOSYS],
-        ] satisfies Instruction[])),
+    ...refuseForeign,
     [JEQ, 0, 1, ioUringSetup],
     [RET, 0, 0, RET_ERRNO | ENOSYS],
     [JEQ, 1, 0, socket],
@@ -79,25 +98,32 @@ function program({ arch, socket, ioUringSetup, foreignFrom }: Machine): Buffer {
   return out;
 }
 
+let held: ReturnType<typeof fixedMemory> | undefined;
+
 /**
- * From now on AF_INET and AF_INET6 sockets fail with EACCES in this process and its children.
- * @throws SysError ENOSYS or EINVAL where the kernel has no seccomp filters
+ * From now on socket(2) of AF_INET, AF_INET6 and all other families but AF_UNIX and AF_NETLINK
+ * fails with EACCES, in all threads of this process and in its children, for ever. Sockets that
+ * are open stay so. Also sets no_new_privs: set-user-id programs get no privileges any more.
+ * See above for io_uring on Node 22 and later.
+ * @throws SysError ENOSYS or EINVAL (a kernel without seccomp filters), EACCES, ENOMEM
  */
 export function denyInetSockets(): void {
   const machine = MACHINES[process.arch];
-  if (machine === undefined) {
-    throw new SysError("seccomp", ENOSYS, `no filter for ${process.arch}`, "ENOSYS");
+  const filter = inetFilter(process.arch);
+  if (machine === undefined || filter === undefined) {
+    throw new SysError("seccomp", ERRNO.ENOSYS, `no filter for ${process.arch}`, "ENOSYS");
   }
-  const filter = program(machine);
-  const fprog = Buffer.alloc(16);
-  fprog.writeUInt16LE(filter.length / 8, 0);
-  fprog.writeBigUInt64LE(BigInt(ffi().address(filter as never) as never), 8);
-  const prctl = libc<(o: number, a: number, b: number, c: number, d: number) => number>(
-    "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
-  );
-  check("prctl", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  // struct sock_fprog { u16 len; struct sock_filter *filter; }, then the filter.
+  held = fixedMemory(16 + filter.length);
+  held.bytes.writeUInt16LE(filter.length / 8, 0);
+  held.bytes.writeBigUInt64LE(held.address + 16n, 8);
+  held.bytes.set(filter, 16);
+  const prctl = libc<(option: number, ...rest: unknown[]) => number>("int prctl(int option, ...)");
+  const zero = ["unsigned long", 0];
+  check("prctl", prctl(PR_SET_NO_NEW_PRIVS, "unsigned long", 1, ...zero, ...zero, ...zero));
   const syscall = libc<(nr: number, ...rest: unknown[]) => number>("long syscall(long nr, ...)");
-  const result = Number(
+  const result = check(
+    "seccomp",
     syscall(
       machine.seccomp,
       "unsigned int",
@@ -105,29 +131,40 @@ export function denyInetSockets(): void {
       "unsigned int",
       SECCOMP_FILTER_FLAG_TSYNC,
       "void *",
-      fprog,
+      held.bytes,
     ),
   );
-  if (result < 0) throw sysError("seccomp");
+  // The number of a thread that has a filter of its own (seccomp(2), TSYNC).
   if (result > 0) {
-    throw new SysError("seccomp", EACCES, `thread ${result} could not be covered`, "EACCES");
+    throw new SysError("seccomp", ERRNO.EACCES, `thread ${result} could not be covered`);
   }
-  // Keeps the program alive over the call.
-  void filter.length;
 }
 
-/** True when this process cannot make AF_INET sockets (tried). */
+/** True when this process cannot make AF_INET and AF_INET6 sockets: EACCES when tried. */
 export function inetSocketsDenied(): boolean {
   const call = libc<(d: number, t: number, p: number) => number>(
     "int socket(int domain, int type, int protocol)",
   );
-  for (const domain of [2, 10]) {
-    const fd = call(domain, 1 | 0x80000, 0);
+  for (const domain of [AF_INET, AF_INET6]) {
+    const fd = call(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
       closeFd(fd);
       return false;
     }
-    if (lastErrno() !== EACCES) return false;
+    if (lastErrno() !== ERRNO.EACCES) return false;
   }
   return true;
+}
+
+const { readdirSync, readlinkSync } = fs;
+
+/** True when a descriptor of this process is an io_uring, through which sockets can be made. */
+export function holdsIoUring(): boolean {
+  return readdirSync("/proc/self/fd").some((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[io_uring]";
+    } catch {
+      return false; // Closed meanwhile.
+    }
+  });
 }

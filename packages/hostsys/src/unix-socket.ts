@@ -1,27 +1,36 @@
-/** Unix sockets: socketpair(2), descriptors in messages (unix(7), SCM_RIGHTS), SO_PEERCRED. */
+/** Unix sockets: socketpair(2), descriptors in messages (unix(7), cmsg(3)), SO_PEERCRED. */
+import { AF_UNIX, SOCK_STREAM, SOL_SOCKET } from "@outsock/abi";
 import { closeFd } from "./descriptors.ts";
-import { check, ffi, lastErrno, libc, SysError, sysError } from "./libc.ts";
+import {
+  check,
+  ERRNO,
+  fcntl,
+  fixedMemory,
+  lastErrno,
+  libc,
+  SysError,
+  sysError,
+  whole,
+} from "./libc.ts";
+import { getsockoptBytes, SO_PEERCRED } from "./socket-options.ts";
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1;
-const SO_PEERCRED = 17;
 const SCM_RIGHTS = 1;
 const MSG_CTRUNC = 8;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-const EAGAIN = 11;
+/** sizeof(sun_path) without the NUL behind it. */
 const PATH_MAX = 107;
-/** struct cmsghdr: size_t length, int level, int type. */
-const CMSG_HEADER = 16;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0x800;
 
-/** Two connected stream sockets. @throws SysError EMFILE */
+/**
+ * socketpair(2): two connected stream sockets, both nonblocking and closed on exec.
+ * @throws SysError EMFILE, ENFILE
+ */
 export function socketpair(): [number, number] {
   const call = libc<(d: number, t: number, p: number, fds: Int32Array) => number>(
     "int socketpair(int domain, int type, int protocol, void *fds)",
@@ -31,76 +40,113 @@ export function socketpair(): [number, number] {
   return [fds[0]!, fds[1]!];
 }
 
-/** Connects to a stream socket in the file system. @throws SysError ENOENT, ECONNREFUSED, EACCES */
+/**
+ * connect(2) to a stream socket in the file system; blocks while its backlog is full. The result
+ * is nonblocking and closed on exec.
+ * @param path 1 to 107 bytes
+ * @throws SysError ENOENT, ECONNREFUSED (nobody listens), EACCES, ENAMETOOLONG, ENOTDIR,
+ *   EPROTOTYPE (no stream socket), EMFILE
+ */
 export function unixConnect(path: string): number {
   const name = Buffer.from(path);
   if (name.length > PATH_MAX) {
-    throw new SysError("connect", 36, `path is longer than ${PATH_MAX} bytes`, "ENAMETOOLONG");
+    throw new SysError("connect", ERRNO.ENAMETOOLONG, `path is longer than ${PATH_MAX} bytes`);
   }
-  const address = Buffer.alloc(110);
+  // An empty name, or one that starts with NUL, would be of the abstract kind (unix(7)).
+  if (name.length === 0 || name.includes(0)) throw sysError("connect", ERRNO.ENOENT);
+  const address = Buffer.alloc(2 + PATH_MAX + 1);
   address.writeUInt16LE(AF_UNIX, 0);
   name.copy(address, 2);
-  const fd = check(
-    "socket",
-    libc<(d: number, t: number, p: number) => number>(
-      "int socket(int domain, int type, int protocol)",
-    )(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+  const socket = libc<(d: number, t: number, p: number) => number>(
+    "int socket(int domain, int type, int protocol)",
   );
+  const fd = check("socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const connect = libc<(fd: number, address: Buffer, length: number) => number>(
     "int connect(int fd, const void *address, unsigned int length)",
   );
-  if (connect(fd, address, address.length) < 0) {
-    const error = sysError("connect");
+  while (connect(fd, address, address.length) < 0) {
+    const errno = lastErrno();
+    if (errno === ERRNO.EINTR) continue;
     closeFd(fd);
-    throw error;
+    throw sysError("connect", errno);
   }
-  const fcntl = libc<(fd: number, command: number, kind: string, argument: number) => number>(
-    "int fcntl(int fd, int command, ...)",
-  );
-  fcntl(fd, F_SETFL, "int", fcntl(fd, F_GETFL, "int", 0) | O_NONBLOCK);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
   return fd;
 }
 
-/**
- * struct msghdr of 64-bit Linux (56 bytes): name, name length, iov, iov count, control, control
- * length, flags. The buffers it points to must stay alive over the call.
- */
-function messageHeader(data: Uint8Array, control: Buffer): { header: Buffer; iov: Buffer } {
-  const address = (buffer: Uint8Array): bigint => BigInt(ffi().address(buffer as never) as never);
-  const iov = Buffer.alloc(16);
-  iov.writeBigUInt64LE(data.length === 0 ? 0n : address(data), 0);
-  iov.writeBigUInt64LE(BigInt(data.length), 8);
-  const header = Buffer.alloc(56);
-  header.writeBigUInt64LE(address(iov), 16);
-  header.writeBigUInt64LE(1n, 24);
-  if (control.length > 0) header.writeBigUInt64LE(address(control), 32);
-  header.writeBigUInt64LE(BigInt(control.length), 40);
-  return { header, iov };
-}
-
+/** struct cmsghdr { size_t len; int level; int type; } and the descriptors behind it. */
+const CMSG_HEADER = 16;
 const aligned = (n: number): number => (n + 7) & ~7;
 
-/** Sends bytes, and descriptors with them. @returns bytes sent. @throws SysError EPIPE, EAGAIN */
-export function sendWithFds(socket: number, data: Uint8Array, fds: readonly number[]): number {
-  let control = Buffer.alloc(0);
-  if (fds.length > 0) {
-    const length = CMSG_HEADER + fds.length * 4;
-    control = Buffer.alloc(aligned(length));
-    control.writeBigUInt64LE(BigInt(length), 0);
-    control.writeInt32LE(SOL_SOCKET, 8);
-    control.writeInt32LE(SCM_RIGHTS, 12);
-    for (const [i, fd] of fds.entries()) control.writeInt32LE(fd, CMSG_HEADER + i * 4);
+/**
+ * struct msghdr of 64-bit Linux (56 bytes): name, name length, iov, iov count, control, control
+ * length, flags; then struct iovec: base, length.
+ */
+const MSG_IOV = 16;
+const MSG_IOVLEN = 24;
+const MSG_CONTROL = 32;
+const MSG_CONTROLLEN = 40;
+const MSG_FLAGS = 48;
+const MSGHDR = 56;
+const IOVEC = 16;
+
+interface MessageMemory {
+  header: Buffer;
+  control: Buffer;
+  data: Buffer;
+}
+
+let held: ReturnType<typeof fixedMemory> | undefined;
+
+/** One block for all parts of a message, kept and reused: header, iovec, control, data. */
+function messageMemory(dataBytes: number, controlBytes: number): MessageMemory {
+  const controlAt = MSGHDR + IOVEC;
+  const dataAt = controlAt + aligned(controlBytes);
+  if (held === undefined || held.bytes.length < dataAt + dataBytes) {
+    held = fixedMemory(Math.max(dataAt + dataBytes, 4096));
   }
-  const { header, iov } = messageHeader(data, control);
+  const { bytes, address } = held;
+  bytes.fill(0, 0, dataAt);
+  bytes.writeBigUInt64LE(address + BigInt(MSGHDR), MSG_IOV);
+  bytes.writeBigUInt64LE(1n, MSG_IOVLEN);
+  if (controlBytes > 0) {
+    bytes.writeBigUInt64LE(address + BigInt(controlAt), MSG_CONTROL);
+    bytes.writeBigUInt64LE(BigInt(controlBytes), MSG_CONTROLLEN);
+  }
+  bytes.writeBigUInt64LE(address + BigInt(dataAt), MSGHDR);
+  bytes.writeBigUInt64LE(BigInt(dataBytes), MSGHDR + 8);
+  return {
+    header: bytes.subarray(0, MSGHDR),
+    control: bytes.subarray(controlAt, controlAt + controlBytes),
+    data: bytes.subarray(dataAt, dataAt + dataBytes),
+  };
+}
+
+/**
+ * sendmsg(2): sends bytes and descriptors with them, without waiting and without SIGPIPE. The
+ * descriptors go with the first byte and stay open here.
+ * @param fds at most 253 (SCM_MAX_FD)
+ * @returns bytes sent, perhaps fewer than given
+ * @throws SysError EPIPE, EAGAIN, EBADF, EINVAL (descriptors without a byte, or too many),
+ *   ETOOMANYREFS (too many in flight)
+ */
+export function sendWithFds(sock: number, data: Uint8Array, fds: readonly number[]): number {
+  if (data.length === 0 && fds.length > 0) {
+    throw new SysError("sendmsg", ERRNO.EINVAL, "descriptors need a byte to go with");
+  }
+  const controlBytes = fds.length === 0 ? 0 : CMSG_HEADER + fds.length * 4;
+  const memory = messageMemory(data.length, controlBytes);
+  memory.data.set(data);
+  if (fds.length > 0) {
+    memory.control.writeBigUInt64LE(BigInt(controlBytes), 0);
+    memory.control.writeInt32LE(SOL_SOCKET, 8);
+    memory.control.writeInt32LE(SCM_RIGHTS, 12);
+    for (const [i, fd] of fds.entries()) memory.control.writeInt32LE(fd, CMSG_HEADER + i * 4);
+  }
   const call = libc<(fd: number, header: Buffer, flags: number) => number>(
     "long sendmsg(int fd, const void *header, int flags)",
   );
-  const sent = Number(call(socket, header, MSG_NOSIGNAL | MSG_DONTWAIT));
-  const error = sent < 0 ? sysError("sendmsg") : undefined;
-  // Keeps what the header points to alive over the call.
-  void iov.length;
-  if (error !== undefined) throw error;
-  return sent;
+  return check("sendmsg", call(sock, memory.header, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 /** Descriptors of all SCM_RIGHTS messages in a control buffer. */
@@ -120,41 +166,46 @@ function receivedFds(control: Buffer): number[] {
 }
 
 /**
- * Receives bytes and at most `maxFds` descriptors; any more are closed and the call throws.
- * @returns null when nothing is there; data of length 0 is the end
+ * recvmsg(2): takes bytes and descriptors (closed on exec) without waiting. When more descriptors
+ * come than allowed, or than this process can hold, all of them are closed and the call throws.
+ * @returns null when nothing is there (EAGAIN); data of length 0 is the end
+ * @throws SysError EMSGSIZE (more than `maxFds`), EMFILE, ECONNRESET, EBADF, EINVAL
  */
 export function recvWithFds(
-  socket: number,
+  sock: number,
   maxBytes: number,
   maxFds: number,
 ): { data: Buffer; fds: number[] } | null {
-  const data = Buffer.alloc(maxBytes);
-  const control = Buffer.alloc(aligned(CMSG_HEADER + maxFds * 4));
-  const { header, iov } = messageHeader(data, control);
+  whole("recvmsg", "maxBytes", maxBytes, 1);
+  whole("recvmsg", "maxFds", maxFds);
+  const memory = messageMemory(maxBytes, CMSG_HEADER + maxFds * 4);
   const call = libc<(fd: number, header: Buffer, flags: number) => number>(
     "long recvmsg(int fd, void *header, int flags)",
   );
-  const n = Number(call(socket, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+  const n = call(sock, memory.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0) {
-    if (lastErrno() === EAGAIN) return null;
+    if (lastErrno() === ERRNO.EAGAIN) return null;
     throw sysError("recvmsg");
   }
-  void iov.length;
-  const fds = receivedFds(control.subarray(0, Number(header.readBigUInt64LE(40))));
-  const truncated = (header.readInt32LE(48) & MSG_CTRUNC) !== 0;
+  const fds = receivedFds(
+    memory.control.subarray(0, Number(memory.header.readBigUInt64LE(MSG_CONTROLLEN))),
+  );
+  const truncated = (memory.header.readInt32LE(MSG_FLAGS) & MSG_CTRUNC) !== 0;
   if (truncated || fds.length > maxFds) {
     for (const fd of fds) closeFd(fd);
-    throw new SysError("recvmsg", 90, `more than ${maxFds} descriptors were sent`, "EMSGSIZE");
+    // The kernel stops early at RLIMIT_NOFILE, with the same flag as for lack of room.
+    if (fds.length < maxFds) throw sysError("recvmsg", ERRNO.EMFILE);
+    throw new SysError("recvmsg", ERRNO.EMSGSIZE, `more than ${maxFds} descriptors were sent`);
   }
-  return { data: data.subarray(0, n), fds };
+  return { data: Buffer.from(memory.data.subarray(0, n)), fds };
 }
 
-/** Who is on the other side of a connected unix socket. @throws SysError */
+/**
+ * Process, user and group that connected or made the pair (unix(7), SO_PEERCRED); of a socket that
+ * is no connected unix socket pid 0, uid and gid 4294967295.
+ * @throws SysError EBADF, ENOTSOCK
+ */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
-  const call = libc<
-    (fd: number, level: number, name: number, value: Int32Array, length: Uint32Array) => number
-  >("int getsockopt(int fd, int level, int name, void *value, void *length)");
-  const value = new Int32Array(3);
-  check("getsockopt", call(fd, SOL_SOCKET, SO_PEERCRED, value, new Uint32Array([12])));
-  return { pid: value[0]!, uid: value[1]!, gid: value[2]! };
+  const bytes = getsockoptBytes(fd, SOL_SOCKET, SO_PEERCRED, 12);
+  return { pid: bytes.readInt32LE(0), uid: bytes.readUInt32LE(4), gid: bytes.readUInt32LE(8) };
 }
