@@ -18,7 +18,8 @@ export function buildApp(database: Database, clock: Clock): FastifyInstance {
     // The web tier keeps its connections for 30 s; closing first would race with its requests.
     keepAliveTimeout: 75_000,
     bodyLimit: 1024 * 1024,
-    forceCloseConnections: true,
+    // At the end, requests that run are answered; connections that only wait are closed.
+    forceCloseConnections: "idle",
   });
 
   app.setErrorHandler(

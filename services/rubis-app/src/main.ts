@@ -20,6 +20,8 @@ async function start(): Promise<void> {
   const stop = () => {
     if (stopping) return;
     stopping = true;
+    // A client that does not read its answer must not hold up the end.
+    setTimeout(() => process.exit(0), 5_000).unref();
     app
       .close()
       .then(() => database.close())

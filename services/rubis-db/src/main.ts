@@ -13,15 +13,19 @@ function prepareFile(config: Config): string {
     accessSync(config.file, constants.R_OK | constants.W_OK);
     return config.file;
   }
-  let file = config.file;
-  if (file === null) {
-    const directory = mkdtempSync(join(tmpdir(), "rubis-db-"));
-    process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
-    file = join(directory, "rubis.sqlite");
-  }
   const { scale, seed, cache, now } = config;
-  provideDataSet({ directory: cache, scale, seed, reference: now }, file);
+  let file = config.file ?? "";
+  provideDataSet({ directory: cache, scale, seed, reference: now }, () => {
+    file ||= join(temporaryDirectory(), "rubis.sqlite");
+    return file;
+  });
   return file;
+}
+
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "rubis-db-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 /** Opens the database and reads from it: a file that is none shows itself here. */

@@ -161,19 +161,19 @@ describe("the cache", () => {
   };
 
   test("a second start copies, and leaves nothing but the cached file", () => {
-    provideDataSet({ ...options, reference }, target("a"));
-    provideDataSet({ ...options, reference }, target("b"));
+    provideDataSet({ ...options, reference }, () => target("a"));
+    provideDataSet({ ...options, reference }, () => target("b"));
     expect(dates(target("b"))).toEqual(dates(target("a")));
     expect(readdirSync(options.directory)).toEqual(["rubis-v1-scale0.01-seed3.sqlite"]);
   });
 
   test("dates moved there and back are the first ones, and those of a load for that time", () => {
-    provideDataSet({ ...options, reference: reference + 40 * day }, target("c"));
+    provideDataSet({ ...options, reference: reference + 40 * day }, () => target("c"));
     expect(readReference(target("c"))).toBe(reference + 40 * day);
     expect(dates(target("c"))).not.toEqual(dates(target("a")));
     provideDataSet(
       { ...options, directory: join(directory, "other"), reference: reference + 40 * day },
-      target("d"),
+      () => target("d"),
     );
     expect(dates(target("d"))).toEqual(dates(target("c")));
     moveReference(target("c"), reference);
@@ -181,7 +181,7 @@ describe("the cache", () => {
   });
 
   test("without a fixed clock the auctions run now", () => {
-    provideDataSet({ ...options, reference: null }, target("e"));
+    provideDataSet({ ...options, reference: null }, () => target("e"));
     const found = readReference(target("e")) ?? 0;
     expect(Date.now() - found).toBeLessThan(60_000);
     expect(existsSync(target("e-journal"))).toBe(false);

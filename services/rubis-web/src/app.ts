@@ -67,7 +67,8 @@ export async function buildWeb(application: Application): Promise<FastifyInstanc
     http: { maxHeaderSize: 64 * 1024 },
     bodyLimit: 256 * 1024,
     keepAliveTimeout: 75_000,
-    forceCloseConnections: true,
+    // At the end, requests that run are answered; connections that only wait are closed.
+    forceCloseConnections: "idle",
     // What the router cannot decode, e.g. `/%zz`.
     frameworkErrors: (error, _request, reply) =>
       void show(reply as FastifyReply, 400, "error", {

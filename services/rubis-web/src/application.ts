@@ -83,7 +83,8 @@ export function connectApplication(base: URL): Application {
           ? {}
           : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
       const outgoing = request({ agent, hostname, port, method, path: prefix + path, headers });
-      outgoing.setTimeout(timeoutMs, () => {
+      // The agent's timeout, on the socket.
+      outgoing.on("timeout", () => {
         outgoing.destroy(new Error(`no answer in ${timeoutMs / 1000} s`));
       });
       outgoing.on("response", (response) => {

@@ -4,9 +4,12 @@ import { RefusedError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { id, object, text } from "./schemas.ts";
 
-const allCategories = statement("categories", "SELECT id, name FROM categories ORDER BY id");
+export const allCategories = statement("categories", "SELECT id, name FROM categories ORDER BY id");
 const allRegions = statement("regions", "SELECT id, name FROM regions ORDER BY id");
-const regionByName = statement("region-by-name", "SELECT id, name FROM regions WHERE name = $1");
+export const regionByName = statement(
+  "region-by-name",
+  "SELECT id, name FROM regions WHERE name = $1",
+);
 
 const listed = "i.id, i.name, i.initial_price, i.max_bid, i.nb_of_bids, i.end_date";
 const byCategory = statement(

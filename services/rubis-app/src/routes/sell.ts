@@ -1,12 +1,11 @@
 import type { FastifyInstance } from "fastify";
 import { statement } from "../database.ts";
 import { RefusedError } from "../errors.ts";
-import type { Named } from "./browse.ts";
+import { allCategories, type Named } from "./browse.ts";
 import type { Context } from "./context.ts";
 import { count, credentials, id, object, price } from "./schemas.ts";
 import { authenticate, findUser } from "./users.ts";
 
-const allCategories = statement("categories", "SELECT id, name FROM categories ORDER BY id");
 const categoryById = statement("category", "SELECT id, name FROM categories WHERE id = $1");
 const insertItem = statement(
   "insert-item",

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { type Queryable, statement } from "../database.ts";
 import { isUniqueViolation, RefusedError, unknownUser } from "../errors.ts";
-import type { Named } from "./browse.ts";
+import { type Named, regionByName } from "./browse.ts";
 import type { Context } from "./context.ts";
 import { id, object } from "./schemas.ts";
 
@@ -21,7 +21,6 @@ const commentsOn = statement(
    FROM comments c JOIN users u ON u.id = c.from_user_id
    WHERE c.to_user_id = $1 ORDER BY c.date DESC, c.id DESC`,
 );
-const regionByName = statement("region-by-name", "SELECT id, name FROM regions WHERE name = $1");
 const nicknameTaken = statement("nickname-taken", "SELECT id FROM users WHERE nickname = $1");
 const insertUser = statement(
   "insert-user",

@@ -34,11 +34,12 @@ function copy(from: string, to: string): void {
 }
 
 /**
- * Puts the data set at `target`, from the cache if it is there. Each file of the cache is written
+ * Puts the data set at the target, from the cache if it is there; the target is asked for last, when
+ * the long work is done. Each file of the cache is written
  * under a temporary name and renamed, so that a killed loader leaves no half file, and two loaders
  * at once do not disturb each other.
  */
-export function provideDataSet(options: CacheOptions, target: string): void {
+export function provideDataSet(options: CacheOptions, makeTarget: () => string): void {
   const { directory, scale, seed } = options;
   mkdirSync(directory, { recursive: true });
   removeAbandoned(directory);
@@ -55,7 +56,7 @@ export function provideDataSet(options: CacheOptions, target: string): void {
         copy(cached, temporary);
         moveReference(temporary, reference);
       }
-      copy(temporary, target);
+      copy(temporary, makeTarget());
       renameSync(temporary, cached);
     } catch (e) {
       removeDatabase(temporary);
@@ -63,5 +64,5 @@ export function provideDataSet(options: CacheOptions, target: string): void {
     }
     return;
   }
-  copy(cached, target);
+  copy(cached, makeTarget());
 }
