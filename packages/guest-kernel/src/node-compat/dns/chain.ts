@@ -19,6 +19,14 @@ export function ttlOf(answer: { ttl?: number | undefined }): number {
   return ttl > 0x7fffffff ? 0 : ttl;
 }
 
+/** IPv4-mapped addresses as inet_ntop(3) writes them. */
+function dotted(address: string): string {
+  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(address);
+  if (mapped === null) return address;
+  const words = [mapped[1]!, mapped[2]!].map((word) => Number.parseInt(word, 16));
+  return `::ffff:${words.flatMap((word) => [word >> 8, word & 255]).join(".")}`;
+}
+
 /** Name at the end of the chain, and the least TTL on the way. */
 export function followAliases(
   answers: readonly Answer[],
@@ -44,7 +52,7 @@ export function addressRecords(
   const records: AddressRecord[] = [];
   for (const answer of answers) {
     if (answer.type !== type || answer.class !== "IN" || !same(answer.name, name)) continue;
-    const address = String(answer.data);
+    const address = dotted(String(answer.data));
     if (!(type === "A" ? isIPv4(address) : isIPv6(address))) continue;
     records.push({ address, ttl: Math.min(ttl, ttlOf(answer)) });
   }

@@ -56,7 +56,7 @@ const wantsAll = (given: unknown): boolean => (given as Options | null | undefin
 
 export function makeLookup(native: Native, resolver: AddressResolver): Native["lookup"] {
   // Taken now: the module's own are replaced later.
-  const own = native.lookup as (...args: unknown[]) => object;
+  const own = native.lookup as unknown as (...args: unknown[]) => object;
   const defaultOrder = native.getDefaultResultOrder as () => Order;
 
   function lookup(...args: unknown[]): object {
@@ -86,7 +86,7 @@ export function makePromiseLookup(
   native: Native,
   resolver: AddressResolver,
 ): Native["promises"]["lookup"] {
-  const own = native.promises.lookup as (...args: unknown[]) => Promise<unknown>;
+  const own = native.promises.lookup as unknown as (...args: unknown[]) => Promise<unknown>;
   const defaultOrder = native.getDefaultResultOrder as () => Order;
 
   function lookup(...args: unknown[]): Promise<unknown> {
