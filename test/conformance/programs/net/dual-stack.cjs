@@ -1,6 +1,6 @@
 // IPv6 only, IPv4 only and both: which addresses reach a server.
 const net = require("node:net");
-const { listen, track } = require("../../observe.cjs");
+const { track } = require("../../observe.cjs");
 
 const log = track("all");
 const reach = (port, host) =>

@@ -6,7 +6,7 @@ const log = track("all");
 (async () => {
   const server = net.createServer((socket) => {
     socket.on("data", (data) => socket.write(data));
-    socket.on("close", () => log("accepted closed"));
+    socket.on("close", () => track("accepted")("closed"));
   });
   server.on("close", () => log("close event"));
   const port = await listen(server, "port", "127.0.0.1");
@@ -24,7 +24,7 @@ const log = track("all");
   const [answer] = await once(client, "data");
   log("answer", answer);
   client.end();
-  client.on("close", (hadError) => log("client closed", hadError));
+  client.on("close", (hadError) => track("client")("closed", hadError));
   await once(server, "close");
   await new Promise((resolve) => {
     server.close((error) => {

@@ -1,0 +1,34 @@
+// A peer that resets in the middle of a transfer: error, close, and what iteration throws.
+const net = require("node:net");
+const { listen, once, pattern, track, watchSocket } = require("../../observe.cjs");
+
+(async () => {
+  const server = net.createServer();
+  const port = await listen(server, "port", "127.0.0.1");
+
+  const writer = watchSocket(track("1 writer"), net.connect(port, "127.0.0.1"));
+  const [peer] = await once(server, "connection");
+  peer.on("data", () => peer.resetAndDestroy());
+  const chunk = pattern(65536);
+  let failures = 0;
+  const write = () => {
+    if (!writer.destroyed) writer.write(chunk, (error) => (error ? failures++ : write()));
+  };
+  writer.on("error", () => {});
+  write();
+  await once(writer, "close");
+  await new Promise(setImmediate);
+  track("1 writer")("callbacks with errors", failures <= 1);
+
+  const reader = net.connect(port, "127.0.0.1");
+  const [other] = await once(server, "connection");
+  other.write("some", () => reader.once("readable", () => other.resetAndDestroy()));
+  const log = track("2 reader");
+  try {
+    for await (const part of reader) log("part", part);
+    log("ended");
+  } catch (error) {
+    log("thrown", error);
+  }
+  server.close();
+})();
