@@ -1,5 +1,5 @@
 /** A value that the operator gave and that cannot be used: one sentence, exit code 1. */
-export class ConfigError extends Error {
+class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 

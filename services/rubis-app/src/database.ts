@@ -1,6 +1,6 @@
 import pg from "pg";
 
-export type Value = string | number;
+type Value = string | number;
 
 /** Anything that runs a statement: the pool, or the one client of a transaction. */
 export interface Queryable {

@@ -1,5 +1,5 @@
 /** Why an action cannot be done: the one table, with the HTTP status of each. */
-export const refusals = {
+const refusals = {
   invalid_value: 422,
   bad_credentials: 403,
   unknown_item: 404,

@@ -25,7 +25,7 @@ function given(env: Environment, name: string): string | null {
   return value ? value : null;
 }
 
-export function readPort(env: Environment, fallback: number): number {
+function readPort(env: Environment, fallback: number): number {
   const text = given(env, "PORT");
   if (text === null) return fallback;
   const port = Number(text);

@@ -310,6 +310,31 @@ describe("a hostile client", () => {
     expect(answer.endsWith("Z\0\0\0\x05I")).toBe(true);
   });
 
+  test("a result beyond all bounds is refused, and the statement is ended", async () => {
+    const c = await served.connect();
+    await expect(
+      c.query("SELECT a.description FROM old_items a, old_items b, old_items c"),
+    ).rejects.toMatchObject({ code: "54000" });
+    expect((await c.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+    await c.query("UPDATE regions SET name = name WHERE id = 1");
+    await c.end();
+  });
+
+  test.each([
+    ["many words", "select ".repeat(100_000)],
+    ["deep brackets", `SELECT ${"(".repeat(9_000)}1${")".repeat(9_000)}`],
+    ["many casts", `SELECT 1${"::int".repeat(6_000)}`],
+    ["many parameters", `SELECT 1 WHERE 1 IN (${"$1,".repeat(9_000)}$1)`],
+  ])("%s in one statement are dealt with in time", async (_name, sql) => {
+    const c = await served.connect();
+    const begin = performance.now();
+    // Whether it runs or is refused: it must not hold up the others.
+    await c.query(sql, sql.includes("$1") ? [1] : undefined).catch(() => {});
+    expect(performance.now() - begin).toBeLessThan(3_000);
+    await c.end().catch(() => {});
+    expect(await rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  });
+
   test("no bytes stop the server", async () => {
     const messages = fc.array(
       fc.tuple(fc.constantFrom(..."QPBDECSHpFdcfX".split("")), fc.uint8Array({ maxLength: 40 })),
@@ -333,7 +358,7 @@ describe("a hostile client", () => {
 
 const psql = spawnSync("psql", ["--version"]).status === 0;
 
-test.skipIf(!psql)("psql connects and reads (skipped: no psql here)", () => {
+test.skipIf(!psql)(`psql connects and reads${psql ? "" : " (skipped: no psql here)"}`, () => {
   // Asynchronous children only: the server runs in this process.
   return new Promise<void>((resolve, reject) => {
     import("node:child_process").then(({ execFile }) => {

@@ -1,4 +1,5 @@
 import Sqlite from "libsql";
+import { PgError } from "../wire/errors.ts";
 import type { Value } from "../wire/types.ts";
 
 export type Row = Value[];
@@ -15,6 +16,14 @@ export interface SourceColumn {
 }
 
 const maxCached = 500;
+/** A join without its condition must not take all memory. */
+const maxResult = 256 * 1024 * 1024;
+const rowOverhead = 64;
+
+/** libsql's own addition to the interface of better-sqlite3, which its types leave out. */
+function interrupt(db: Sqlite.Database): void {
+  (db as unknown as { interrupt: () => void }).interrupt();
+}
 
 /** One SQLite connection with its prepared statements, kept by their text. */
 export class Connection {
@@ -50,9 +59,31 @@ export class Connection {
   /** Rows of a statement that returns some; the number of changed rows of one that does not. */
   execute(sql: string, values: readonly Value[]): { rows: Row[] | null; changes: number } {
     const { statement, reader } = this.#prepare(sql);
-    // `all` and `run` only: `get` of libsql 0.5 reuses the values bound by an earlier `all`.
-    if (reader) return { rows: statement.all(values) as Row[], changes: 0 };
+    if (reader) return { rows: this.#rows(statement, values), changes: 0 };
     return { rows: null, changes: statement.run(values).changes };
+  }
+
+  /** Not by `get`: in libsql 0.5 it reuses the values that an earlier call bound. */
+  #rows(statement: Sqlite.Statement<unknown[]>, values: readonly Value[]): Row[] {
+    const rows: Row[] = [];
+    let size = 0;
+    const iterator = statement.iterate(values) as IterableIterator<Row>;
+    for (const row of iterator) {
+      rows.push(row);
+      size += rowOverhead;
+      for (const cell of row) if (typeof cell === "string") size += cell.length;
+      if (size > maxResult) {
+        // The statement must not stay open: its next step ends it.
+        interrupt(this.#db);
+        try {
+          for (const _ of iterator);
+        } catch {
+          // SQLITE_INTERRUPT
+        }
+        throw new PgError("program_limit_exceeded", `the result is larger than ${maxResult} bytes`);
+      }
+    }
+    return rows;
   }
 
   forget(): void {

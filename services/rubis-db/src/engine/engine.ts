@@ -18,6 +18,8 @@ interface Waiter {
 }
 
 const maxPlans = 2_000;
+/** What is found out about a statement takes time with the square of its length at worst. */
+const maxTokens = 20_000;
 const lockTimeoutMs = 30_000;
 
 /**
@@ -148,6 +150,8 @@ export class Engine {
   }
 
   planTokens(tokens: readonly Token[], declared: readonly number[]): Plan {
+    if (tokens.length > maxTokens)
+      throw new PgError("program_limit_exceeded", "the statement is too long");
     try {
       // A table made in the block is not visible to the shared connection before its commit.
       const connection = this.#owner ? this.#block : this.#shared;

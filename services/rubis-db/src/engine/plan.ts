@@ -13,7 +13,7 @@ import { PgError } from "../wire/errors.ts";
 import { oid, typeByName } from "../wire/types.ts";
 import type { SourceColumn } from "./connection.ts";
 
-export type Kind =
+type Kind =
   | "read"
   | "write"
   | "define"
@@ -81,7 +81,7 @@ function withKind(tokens: readonly Token[]): { kind: Kind; tag: string } {
   return { kind: "read", tag: "SELECT" };
 }
 
-export function classify(tokens: readonly Token[]): { kind: Kind; tag: string } {
+function classify(tokens: readonly Token[]): { kind: Kind; tag: string } {
   const first = tokens[0];
   if (isWord(first, "with")) return withKind(tokens);
   const kind =

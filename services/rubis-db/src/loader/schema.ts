@@ -1,4 +1,4 @@
-export type ColumnType = "id" | "int" | "float" | "text" | "timestamp" | `varchar(${number})`;
+type ColumnType = "id" | "int" | "float" | "text" | "timestamp" | `varchar(${number})`;
 
 export interface Table {
   name: string;

@@ -18,7 +18,7 @@ export interface Translation {
   locks: boolean;
 }
 
-export function quoteString(text: string): string {
+function quoteString(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
@@ -58,7 +58,7 @@ export function typeNameAt(tokens: readonly Token[], i: number): { type: number;
 }
 
 /** The first token of the primary expression that ends at `end`: `a.b`, `f(...)`, `(...)`, `$1`. */
-export function primaryStart(tokens: readonly Token[], end: number): number {
+function primaryStart(tokens: readonly Token[], end: number): number {
   let i = end;
   if (isOp(tokens[i], ")")) {
     i = opening(tokens, i);
@@ -167,4 +167,4 @@ function castTo(type: number, inner: string): string {
   return `CAST(${inner} AS ${storage.get(type) ?? "TEXT"})`;
 }
 
-export const serverTitle = "PostgreSQL 15.0 compatible (Outsock rubis-db over SQLite)";
+const serverTitle = "PostgreSQL 15.0 compatible (Outsock rubis-db over SQLite)";

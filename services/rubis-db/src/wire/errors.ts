@@ -2,7 +2,7 @@
  * The one table of errors that this server may send, by the condition names and SQLSTATE codes of
  * the PostgreSQL manual, appendix A.
  */
-export const sqlstate = {
+const sqlstate = {
   connection_does_not_exist: "08003",
   protocol_violation: "08P01",
   feature_not_supported: "0A000",

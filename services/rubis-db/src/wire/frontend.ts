@@ -35,10 +35,10 @@ export type StartupMessage =
   | { type: "startup"; major: number; minor: number; parameters: Map<string, string> };
 
 /** As in PostgreSQL: MAX_STARTUP_PACKET_LENGTH. */
-export const maxStartupLength = 10_000;
+const maxStartupLength = 10_000;
 /** Messages that carry SQL or values; PostgreSQL allows 1 GB, which is no use here. */
-export const maxLongLength = 16 * 1024 * 1024;
-export const maxShortLength = 10_000;
+const maxLongLength = 16 * 1024 * 1024;
+const maxShortLength = 10_000;
 /** The field is 16 bits; more parameters than this SQLite refuses. */
 const maxParameters = 32_766;
 

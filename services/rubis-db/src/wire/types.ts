@@ -128,7 +128,6 @@ export function formatTimestamp(ms: number): string {
   return ms % 1000 === 0 ? seconds : `${seconds}${iso.slice(19, 23).replace(/0+$/, "")}`;
 }
 
-const plainTimestamp = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)$/;
 const anyTimestamp =
   /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(:\d\d)?(\.\d{1,6})?)? ?(Z|[+-]\d\d(?::?\d\d)?)?$/i;
 
@@ -186,8 +185,6 @@ export function parseText(text: string, type: number): Value {
     case oid.date:
     case oid.timestamp:
     case oid.timestamptz:
-      if (type === oid.timestamp && plainTimestamp.test(text) && !Number.isNaN(Date.parse(text)))
-        return parseTimestamp(text, type);
       return parseTimestamp(text, type);
     case oid.bytea:
       if (!/^\\x([0-9a-f]{2})*$/i.test(text)) throw invalid(type, text);
