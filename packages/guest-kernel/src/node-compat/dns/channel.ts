@@ -4,13 +4,12 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { isIP, isIPv4 } from "node:net";
-import { domainToASCII } from "node:url";
 import { ERRNO } from "@outsock/abi";
 import type { RecordType } from "dns-packet";
 import type { EventLoop } from "../event-loop.ts";
 import { Exchange, type Failure, type Outcome, type Plan } from "./exchange.ts";
 import { namesOf } from "./hosts.ts";
-import { DNS_PORT, encodable, RCODE } from "./message.ts";
+import { DNS_PORT, encodable, RCODE, toAscii } from "./message.ts";
 import { MalformedAnswer, QUERIES, type QueryName, type Shape, shapePtr } from "./records.ts";
 import { reverseName } from "./reverse-name.ts";
 import type { SystemFiles } from "./system-files.ts";
@@ -152,7 +151,7 @@ export class Channel {
     type: RecordType,
     shape: Shape,
   ): void {
-    const name = /^[\x20-\x7e]*$/.test(given) ? given : domainToASCII(given);
+    const name = toAscii(given);
     if (!encodable(name) || (name === "" && given !== "") || this.currentServers().length === 0) {
       const code = this.currentServers().length === 0 ? "ECONNREFUSED" : "EBADNAME";
       this.answerLater((cancelled) => answer(cancelled ? "ECANCELLED" : code));

@@ -4,13 +4,12 @@
  * libuv gives them.
  */
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import { domainToASCII } from "node:url";
 import { AF_INET6, SOCK_DGRAM } from "@outsock/abi";
 import type { EventLoop } from "../event-loop.ts";
 import { addressRecords } from "./chain.ts";
 import { Exchange, type Outcome, type Plan } from "./exchange.ts";
 import { addressesOf } from "./hosts.ts";
-import { DNS_PORT, encodable, RCODE } from "./message.ts";
+import { DNS_PORT, encodable, RCODE, toAscii } from "./message.ts";
 import { candidates } from "./resolv-conf.ts";
 import type { SystemFiles } from "./system-files.ts";
 
@@ -85,9 +84,7 @@ export class AddressResolver {
   }
 
   private find(request: LookupRequest, done: LookupDone): void {
-    const ascii = /^[\x21-\x7e]*$/.test(request.hostname)
-      ? request.hostname
-      : domainToASCII(request.hostname);
+    const ascii = toAscii(request.hostname);
     const answer = (addresses: string[], otherwise: number): void => {
       const chosen = this.choose(addresses, request);
       done(chosen.length > 0 ? 0 : otherwise, chosen);

@@ -4,6 +4,7 @@
  * An answer is hostile until it carries our id and our question, byte for byte; and a body that
  * does not parse, or names that no host has, make it "malformed" and nothing worse.
  */
+import { domainToASCII } from "node:url";
 import { type Answer, decode, encode, RECURSION_DESIRED, type RecordType } from "dns-packet";
 
 export const DNS_PORT = 53;
@@ -29,6 +30,11 @@ export interface Reply {
   rcode: number;
   truncated: boolean;
   answers: Answer[];
+}
+
+/** As Node converts names before it asks (ada::idna::to_ascii): lower case, Punycode. */
+export function toAscii(name: string): string {
+  return /^[\x20-\x7e]*$/.test(name) ? name.toLowerCase() : domainToASCII(name);
 }
 
 /** Can the name be put into a query? (RFC 1035 3.1) */
