@@ -1,15 +1,20 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { entry, now, start, type Tier } from "./tiers.ts";
 
 function runTier(tier: Tier, env: Record<string, string>) {
+  const cache = mkdtempSync(join(tmpdir(), "rubis-test-"));
   const { status, stdout, stderr } = spawnSync(process.execPath, [entry(tier)], {
-    env: { PATH: process.env.PATH, PORT: "0", ...env },
+    env: { PATH: process.env.PATH, PORT: "0", RUBIS_CACHE: cache, ...env },
     encoding: "utf8",
     timeout: 10_000,
   });
+  rmSync(cache, { recursive: true, force: true });
   return { status, stdout, stderr };
 }
 
@@ -30,7 +35,7 @@ const bad: [Tier, Record<string, string>, string][] = [
 ];
 
 test.each(bad)("%s with %o ends with one sentence and code 1", (tier, env, text) => {
-  const { status, stdout, stderr } = runTier(tier, { RUBIS_CACHE: "/tmp/rubis-test-none", ...env });
+  const { status, stdout, stderr } = runTier(tier, env);
   expect(stderr).toContain(text);
   expect(stderr.trim().split("\n")).toHaveLength(1);
   expect(stdout).toBe("");

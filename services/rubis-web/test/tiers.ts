@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,9 +17,6 @@ export interface Running {
 }
 
 export const now = "2025-01-01T00:00:00Z";
-/** One cache for all tests of a run: the data set is made once. */
-const cache = join(tmpdir(), `rubis-test-cache-${process.pid}`);
-process.once("exit", () => rmSync(cache, { recursive: true, force: true }));
 
 export function entry(tier: Tier): string {
   return fileURLToPath(new URL(`../../${tier}/dist/main.js`, import.meta.url));
@@ -27,6 +24,7 @@ export function entry(tier: Tier): string {
 
 /** Starts a tier on a free port and waits for the line that it prints when it listens. */
 export async function start(tier: Tier, env: Record<string, string> = {}): Promise<Running> {
+  const cache = mkdtempSync(join(tmpdir(), "rubis-test-"));
   const child = spawn(process.execPath, [entry(tier)], {
     env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", RUBIS_CACHE: cache, ...env },
     stdio: ["ignore", "pipe", "inherit"],
@@ -35,6 +33,7 @@ export async function start(tier: Tier, env: Record<string, string> = {}): Promi
   const stop = async () => {
     child.kill("SIGTERM");
     const [code] = await exited;
+    rmSync(cache, { recursive: true, force: true });
     return code;
   };
   const listening = (async () => {
