@@ -1,12 +1,13 @@
 // A peer that resets in the middle of a transfer: error, close, and what iteration throws.
 const net = require("node:net");
-const { listen, once, pattern, track, watchSocket } = require("../../observe.cjs");
+const { listen, once, pattern, track, watch } = require("../../observe.cjs");
 
 (async () => {
   const server = net.createServer();
   const port = await listen(server, "port", "127.0.0.1");
 
-  const writer = watchSocket(track("1 writer"), net.connect(port, "127.0.0.1"));
+  // Whether the read or the write hits the reset first is a race.
+  const writer = watch(track("1 writer"), net.connect(port, "127.0.0.1"), ["connect", "close"]);
   const [peer] = await once(server, "connection");
   peer.on("data", () => peer.resetAndDestroy());
   const chunk = pattern(65536);
@@ -14,7 +15,7 @@ const { listen, once, pattern, track, watchSocket } = require("../../observe.cjs
   const write = () => {
     if (!writer.destroyed) writer.write(chunk, (error) => (error ? failures++ : write()));
   };
-  writer.on("error", () => {});
+  writer.on("error", (error) => track("1 writer")("error", error.code));
   write();
   await once(writer, "close");
   await new Promise(setImmediate);

@@ -21,6 +21,7 @@ const { attempt, listen, once, track, watchSocket } = require("../../observe.cjs
   resetting.resetAndDestroy();
   await Promise.all([once(second, "close"), once(resetting, "close")]);
 
+  server.on("connection", (socket) => socket.on("error", () => {}));
   const third = watchSocket(track("3 connecting"), net.connect(port, "127.0.0.1"));
   third.resetAndDestroy();
   track("3 connecting")("destroyed", third.destroyed);
