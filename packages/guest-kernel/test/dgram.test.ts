@@ -333,8 +333,8 @@ test("more datagrams than a batch all come, and ticks run between two of them", 
   await once(socket, "listening");
   const seen: string[] = [];
   socket.on("message", (message) => {
-    seen.push(`m${message}`);
-    process.nextTick(() => seen.push(`t${message}`));
+    seen.push(`m${message.toString()}`);
+    process.nextTick(() => seen.push(`t${message.toString()}`));
   });
   const file = at.network.made.at(-1) as LoopbackDatagram;
   const from = { family: AF_INET, address: "127.0.0.1", port: 9 };

@@ -76,7 +76,7 @@ export class TestGuest {
 /** Waits for a condition, turn by turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   for (let turns = 0; !condition(); turns++) {
-    if (turns === 10_000) throw new Error(`never came true: ${condition}`);
+    if (turns === 10_000) throw new Error(`never came true: ${String(condition)}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -5,7 +5,6 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { isIPv4, isIPv6 } from "node:net";
-import { getSystemErrorMap } from "node:util";
 import {
   AF_INET,
   AF_INET6,
@@ -13,34 +12,20 @@ import {
   EPOLLIN,
   EPOLLOUT,
   ERRNO,
-  IP_MULTICAST_IF,
-  IP_MULTICAST_LOOP,
-  IP_MULTICAST_TTL,
-  IP_TTL,
-  IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
-  SO_BROADCAST,
-  SO_RCVBUF,
   SO_REUSEADDR,
   SO_REUSEPORT,
-  SO_SNDBUF,
   SOCK_DGRAM,
   SOL_SOCKET,
 } from "@outsock/abi";
 import type { SocketAddress } from "../net/protocol-family.ts";
-import type { EventLoop, FdHandler } from "./event-loop.ts";
+import { text, UdpOptions, UV_UDP_REUSEADDR } from "./dgram-options.ts";
+import type { FdHandler } from "./event-loop.ts";
 
 /** Flags of uv_udp_bind (uv.h). */
 const UV_UDP_IPV6ONLY = 1;
-const UV_UDP_REUSEADDR = 4;
 const UV_UDP_REUSEPORT = 64;
-
-/** linux/in6.h. */
-const IPV6_UNICAST_HOPS = 16;
-const IPV6_MULTICAST_IF = 17;
-const IPV6_MULTICAST_HOPS = 18;
-const IPV6_MULTICAST_LOOP = 19;
 
 /** Datagrams read at a wake-up before other handles get their turn (libuv, uv__udp_recvmsg). */
 const RECEIVE_BATCH = 32;
@@ -54,7 +39,7 @@ export interface RemoteInfo {
 
 /** What node:dgram passes to send, and is told about when the datagram is gone. */
 export interface SendRequest {
-  oncomplete?(error: number, sent: number): void;
+  oncomplete?: (error: number, sent: number) => void;
 }
 
 interface Waiting {
@@ -77,16 +62,13 @@ function join(list: readonly ArrayBufferView[], count: number): Uint8Array {
   return views.length === 1 ? views[0]! : Buffer.concat(views);
 }
 
-export class UdpHandle implements FdHandler {
+export class UdpHandle extends UdpOptions implements FdHandler {
   /** Resolves an address; node:dgram calls it before bind, connect and send. */
   lookup: ((address: string, callback: (...args: unknown[]) => void) => unknown) | undefined;
   onmessage: OnMessage | undefined;
   onerror: ((...args: unknown[]) => void) | undefined;
-  private readonly loop: EventLoop;
-  private readonly domain: number;
   /** The callbacks' asynchronous context is that of the socket's creation, as a native handle's. */
   private readonly context = new AsyncResource("UDPWRAP", { requireManualDestroy: true });
-  private descriptor = -1;
   private watched = false;
   private bound = false;
   private receiving = false;
@@ -95,11 +77,6 @@ export class UdpHandle implements FdHandler {
   private closed = false;
   private readonly waiting: Waiting[] = [];
 
-  constructor(loop: EventLoop, domain: number) {
-    this.loop = loop;
-    this.domain = domain;
-  }
-
   get fd(): number {
     return this.closed ? -ERRNO.EBADF : this.descriptor;
   }
@@ -107,7 +84,7 @@ export class UdpHandle implements FdHandler {
   // Addresses
 
   private socketAddress(ip: unknown, port: unknown): SocketAddress | undefined {
-    const address = String(ip);
+    const address = text(ip);
     if (!(this.domain === AF_INET ? isIPv4(address) : isIPv6(address))) return undefined;
     return { family: this.domain, address, port: (Number(port) >>> 0) & 0xffff };
   }
@@ -160,8 +137,7 @@ export class UdpHandle implements FdHandler {
     return error;
   }
 
-  /** Binds to a port that the kernel chooses, as libuv does before the first use. */
-  private bindAny(flags = 0): number {
+  protected override bindAny(flags = 0): number {
     if (this.bound) return 0;
     return this.bind(this.domain === AF_INET ? "0.0.0.0" : "::", 0, flags);
   }
@@ -295,100 +271,6 @@ export class UdpHandle implements FdHandler {
     const { onmessage } = this;
     if (onmessage === undefined) return;
     this.context.runInAsyncScope(onmessage, this, result, this, data, from);
-  }
-
-  // Options
-
-  private setOption(level: number, name: number, value: number): number {
-    if (this.descriptor === -1) return -ERRNO.EBADF;
-    return this.loop.sys.setsockopt(this.descriptor, level, name, value);
-  }
-
-  private setIpOption(name4: number, name6: number, value: number): number {
-    return this.domain === AF_INET
-      ? this.setOption(IPPROTO_IP, name4, value)
-      : this.setOption(IPPROTO_IPV6, name6, value);
-  }
-
-  setBroadcast(on: number): number {
-    return this.setOption(SOL_SOCKET, SO_BROADCAST, on);
-  }
-
-  setTTL(ttl: number): number {
-    const value = ttl | 0;
-    if (value < 1 || value > 255) return -ERRNO.EINVAL;
-    return this.setIpOption(IP_TTL, IPV6_UNICAST_HOPS, value);
-  }
-
-  setMulticastTTL(ttl: number): number {
-    const value = ttl | 0;
-    if (value < 0 || value > 255) return -ERRNO.EINVAL;
-    return this.setIpOption(IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, value);
-  }
-
-  setMulticastLoopback(on: number): number {
-    return this.setIpOption(IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, on);
-  }
-
-  setMulticastInterface(address: string): number {
-    if (isIPv4(address)) {
-      // struct in_addr: network byte order in memory, so little-endian as an integer.
-      const value = Buffer.from(address.split(".").map(Number)).readInt32LE();
-      return this.setOption(IPPROTO_IP, IP_MULTICAST_IF, value);
-    }
-    if (!isIPv6(address)) return -ERRNO.EINVAL;
-    // The interface is the scope, by index; a guest has the loopback (1) and one other (2).
-    const index = /%(?:lo|1)$/.test(address) ? 1 : address.includes("%") ? 2 : 0;
-    return this.setOption(IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
-  }
-
-  private membership(enter: boolean, group: unknown, via: unknown): number {
-    const address = String(group);
-    const family = isIPv4(address) ? AF_INET : isIPv6(address) ? AF_INET6 : 0;
-    if (family === 0) return -ERRNO.EINVAL;
-    const bound = this.bindAny(UV_UDP_REUSEADDR);
-    if (bound !== 0) return bound;
-    if (family !== this.domain) return -ERRNO.EINVAL;
-    const device = via === undefined || via === null ? undefined : String(via);
-    if (device !== undefined && !(family === AF_INET ? isIPv4(device) : isIPv6(device))) {
-      return -ERRNO.EINVAL;
-    }
-    return this.loop.sys.membership(this.descriptor, enter, address, device);
-  }
-
-  addMembership(group: unknown, via: unknown): number {
-    return this.membership(true, group, via);
-  }
-
-  dropMembership(group: unknown, via: unknown): number {
-    return this.membership(false, group, via);
-  }
-
-  /** Source-specific multicast (RFC 4607) is not among the guest kernel's system calls. */
-  addSourceSpecificMembership(): number {
-    return -ERRNO.EOPNOTSUPP;
-  }
-
-  dropSourceSpecificMembership(): number {
-    return -ERRNO.EOPNOTSUPP;
-  }
-
-  /** Size 0 reads. @returns the size; undefined when `failure` was filled in */
-  bufferSize(size: number, receive: boolean, failure: object): number | undefined {
-    const error = (errno: number): undefined => {
-      const [code, message] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, "unknown error"];
-      const syscall = receive ? "uv_recv_buffer_size" : "uv_send_buffer_size";
-      Object.assign(failure, { errno, code, message, syscall });
-    };
-    if ((size | 0) !== size) return error(-ERRNO.EINVAL);
-    if (this.descriptor === -1) return error(-ERRNO.EBADF);
-    const name = receive ? SO_RCVBUF : SO_SNDBUF;
-    if (size === 0) {
-      const { result, value } = this.loop.sys.getsockopt(this.descriptor, SOL_SOCKET, name);
-      return result < 0 ? error(result) : value;
-    }
-    const result = this.setOption(SOL_SOCKET, name, size);
-    return result < 0 ? error(result) : size;
   }
 
   // Life

@@ -103,7 +103,9 @@ export function makeDgram(loop: EventLoop, native: Dgram, lookup: DgramLookup): 
     EventEmitter.prototype,
     Object.getOwnPropertyDescriptors(native.Socket.prototype),
   );
-  const nativeBind = native.Socket.prototype.bind as (...args: unknown[]) => DgramSocket;
+  const { bind: nativeBind } = native.Socket.prototype as unknown as {
+    bind: (this: DgramSocket, ...args: unknown[]) => DgramSocket;
+  };
   Object.defineProperties(Socket.prototype, {
     constructor: { value: Socket, writable: true, configurable: true },
     bind: {

@@ -28,7 +28,7 @@ export interface ChannelOptions {
 
 /** What node:dns passes to a query, and is told the result through. */
 export interface QueryRequest {
-  oncomplete(error: number | string, result?: unknown, ttls?: number[]): void;
+  oncomplete: (error: number | string, result?: unknown, ttls?: number[]) => void;
 }
 
 /** The part of the native channel that needs no network: checks of `setLocalAddress`. */

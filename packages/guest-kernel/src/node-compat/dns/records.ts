@@ -83,6 +83,16 @@ const tlsa = (d: DataOf<"TLSA">): object => ({
   data: Uint8Array.from(d.certificate).buffer,
 });
 
+/** From version 24 on, Node makes some records with a `type`, of which two stay undefined. */
+const TYPED = Number.parseInt(process.versions.node, 10) >= 24;
+
+function typed<T extends Type>(
+  of: (data: DataOf<T>) => object,
+  type: string | undefined,
+): (data: DataOf<T>) => object {
+  return TYPED ? (data) => ({ ...of(data), type }) : of;
+}
+
 const txt = (d: DataOf<"TXT">): string[] => (Array.isArray(d) ? d : [d]).map(bytesToText);
 
 export type Shape = (answers: readonly Answer[], question: string) => Shaped;
@@ -119,14 +129,14 @@ function any(answers: readonly Answer[], question: string): Shaped {
   add("NAPTR", naptr);
   add("SOA", soa);
   add("CAA", caa);
-  add("TLSA", tlsa);
+  if (TYPED) add("TLSA", tlsa);
   return { result };
 }
 
 /** The first SOA alone. */
 function onlySoa(answers: readonly Answer[], question: string): Shaped {
   const [first] = recordsOf(answers, question, "SOA");
-  return { result: first === undefined ? [] : soa(first) };
+  return { result: first === undefined ? [] : typed<"SOA">(soa, undefined)(first) };
 }
 
 /** Methods of Node's resolver channel, by name: the type they ask for, and the result's shape. */
@@ -134,15 +144,15 @@ export const QUERIES = {
   queryAny: ["ANY", any],
   queryA: ["A", addresses("A")],
   queryAaaa: ["AAAA", addresses("AAAA")],
-  queryCaa: ["CAA", each("CAA", caa)],
+  queryCaa: ["CAA", each("CAA", typed<"CAA">(caa, "CAA"))],
   queryCname: ["CNAME", each("CNAME", hostName)],
-  queryMx: ["MX", each("MX", mx)],
+  queryMx: ["MX", each("MX", typed<"MX">(mx, "MX"))],
   queryNs: ["NS", each("NS", hostName)],
   queryTlsa: ["TLSA", each("TLSA", tlsa)],
   queryTxt: ["TXT", each("TXT", txt)],
-  querySrv: ["SRV", each("SRV", srv)],
+  querySrv: ["SRV", each("SRV", typed<"SRV">(srv, "SRV"))],
   queryPtr: ["PTR", each("PTR", hostName)],
-  queryNaptr: ["NAPTR", each("NAPTR", naptr)],
+  queryNaptr: ["NAPTR", each("NAPTR", typed<"NAPTR">(naptr, undefined))],
   querySoa: ["SOA", onlySoa],
 } as const satisfies Record<string, readonly [string, Shape]>;
 

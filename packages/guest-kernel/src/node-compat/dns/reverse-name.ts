@@ -11,5 +11,5 @@ export function reverseName(address: string): string {
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = new Array<string>(Math.max(0, 8 - left.length - right.length)).fill("0");
   const digits = [...left, ...zeros, ...right].map((group) => group.padStart(4, "0")).join("");
-  return `${[...digits].reverse().join(".")}.ip6.arpa`;
+  return `${Array.from(digits).reverse().join(".")}.ip6.arpa`;
 }
