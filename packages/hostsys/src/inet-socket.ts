@@ -32,7 +32,7 @@ export function bindInet(fd: number, address: string, port: number): void {
   check("bind", call(fd, encoded, encoded.length));
 }
 
-/** listen(2). @throws SysError EADDRINUSE, EOPNOTSUPP (UDP), EBADF, ENOTSOCK */
+/** listen(2). @throws SysError EADDRINUSE, ENOTSUP (UDP; EOPNOTSUPP is the same number), EBADF, ENOTSOCK */
 export function listenFd(fd: number, backlog: number): void {
   const call = libc<(fd: number, n: number) => number>("int listen(int fd, int backlog)");
   check("listen", call(fd, backlog));

@@ -57,8 +57,8 @@ export function ffi(): Koffi {
       "ENOSYS",
     );
   }
-  // In a CommonJS bundle there is no import.meta, in a module no __filename.
-  const require = createRequire(typeof __filename === "string" ? __filename : import.meta.url);
+  // A CommonJS bundle has no import.meta, but its own __filename.
+  const require = createRequire(import.meta.url ?? __filename);
   try {
     koffi = require("koffi") as Koffi;
   } catch (cause) {

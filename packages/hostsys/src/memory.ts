@@ -132,7 +132,7 @@ export function mapShared(fd: number, length: number): Mapping {
 /**
  * fallocate(2): gives the memory of a part of the file back to the system; it reads as zeros then,
  * in every mapping. Bytes; only whole pages are given back, the rest is zeroed.
- * @throws SysError EINVAL, EPERM (F_SEAL_WRITE), EOPNOTSUPP, ENODEV, EBADF
+ * @throws SysError EINVAL, EPERM (F_SEAL_WRITE), ENOTSUP, ENODEV, EBADF
  */
 export function punchHole(fd: number, offset: number, length: number): void {
   whole("fallocate", "offset", offset);
