@@ -207,9 +207,15 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
     if (this.reset || this.shutWrite) return this.takeError() ?? -ERRNO.EPIPE;
     let result = -ERRNO.EAGAIN;
     this.link.guard(() => {
-      const written = tx.write(source);
-      if (written < source.length)
-        tx.freeOrWait(Math.min(tx.capacity / 2, source.length - written));
+      let written = 0;
+      for (;;) {
+        written += tx.write(written === 0 ? source : source.subarray(written));
+        const rest = source.length - written;
+        if (rest === 0) break;
+        // Room that came meanwhile is used at once: nobody will tell of it.
+        const want = Math.min(tx.capacity / 2, rest);
+        if (tx.freeOrWait(want) < want) break;
+      }
       if (written > 0) this.channel.notify(this.id, EVENT.DATA);
       if (written > 0 || source.length === 0) result = written;
     });
