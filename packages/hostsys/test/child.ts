@@ -19,7 +19,7 @@ export interface Ended {
   out: string;
   err: string;
   code: number | null;
-  signal: NodeJS.Signals | null;
+  signal: string | null;
 }
 
 export function nodeArguments(script: string): string[] {

@@ -16,6 +16,7 @@ import {
   pollFds,
   processStartTime,
   sendByte,
+  sendWithFds,
   setCloexec,
   socketpair,
   waitReadable,
@@ -77,6 +78,26 @@ onLinux("doorbell", () => {
     closeFd(b);
     expect([drainBytes(a), drainBytes(a)]).toEqual([-1, -1]);
     closeFd(a);
+  });
+
+  it("peer closed just behind a full read: the bytes first, then -1", () => {
+    const [a, b] = socketpair();
+    sendWithFds(a, Buffer.alloc(4096), []);
+    closeFd(a);
+    expect([drainBytes(b), drainBytes(b)]).toEqual([4096, -1]);
+    closeFd(b);
+  });
+
+  it("a socket that somebody made blocking: still neither call blocks", async () => {
+    const result = await resultOf(`
+      import koffi from "koffi";
+      const fcntl = koffi.load(null).func("int fcntl(int fd, int command, ...)");
+      const [a, b] = hs.socketpair();
+      for (const fd of [a, b]) fcntl(fd, 4, "int", 0);
+      const empty = hs.drainBytes(b);
+      for (let i = 0; i < 5000; i++) hs.sendByte(a);
+      console.log(JSON.stringify([empty, hs.sendByte(a), hs.drainBytes(b) > 0]));`);
+    expect(result).toEqual([0, true, true]);
   });
 
   it("no descriptor, or no socket: gone", () => {
@@ -159,6 +180,27 @@ onLinux("poll", () => {
     await vi.waitUntil(() => /^State:\tS/m.test(status()), { timeout: 30_000, interval: 2 });
     child.stdin!.end("x");
     expect(await result).toMatchObject({ out: "waiting true", err: "", code: 0 });
+  });
+});
+
+onLinux("signals that keep coming", () => {
+  it("do not prolong a wait", async () => {
+    const result = await resultOf(`
+      import { once } from "node:events";
+      import { Worker } from "node:worker_threads";
+      process.on("SIGUSR2", () => {});
+      const [a] = hs.socketpair();
+      const worker = new Worker(\`
+        const { parentPort } = require("node:worker_threads");
+        parentPort.postMessage("up");
+        const word = new Int32Array(new SharedArrayBuffer(4));
+        for (;;) { process.kill(process.pid, "SIGUSR2"); Atomics.wait(word, 0, 0, 10); }\`,
+        { eval: true, execArgv: [] });
+      await once(worker, "message");
+      const ready = hs.waitReadable(a, 200);
+      await worker.terminate();
+      console.log(ready);`);
+    expect(result).toBe(false);
   });
 });
 

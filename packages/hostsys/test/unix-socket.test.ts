@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -201,6 +201,13 @@ onLinux("unixConnect", () => {
     expect(codeOf(() => unixConnect(""))).toBe("ENOENT");
     expect(codeOf(() => unixConnect("\0abstract"))).toBe("ENOENT");
     expect(codeOf(() => unixConnect("/tmp\0x"))).toBe("ENOENT");
+  });
+
+  it("a connection that fails leaves no descriptor behind", () => {
+    const count = () => readdirSync("/proc/self/fd").length;
+    const before = count();
+    for (let i = 0; i < 20; i++) expect(codeOf(() => unixConnect(directory))).toBe("ECONNREFUSED");
+    expect(count()).toBe(before);
   });
 
   it("a socket that may not be written to: EACCES", async () => {
