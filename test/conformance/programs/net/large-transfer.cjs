@@ -25,10 +25,10 @@ const run = async (log, socket, seed) => {
   log("counts", socket.bytesRead, socket.bytesWritten);
 };
 (async () => {
-  const server = net.createServer((socket) => {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     run(track("server"), socket, 2);
     server.close();
   });
   const port = await listen(server, "port", "127.0.0.1");
-  await run(track("client"), net.connect(port, "127.0.0.1"), 3);
+  await run(track("client"), net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }), 3);
 })();

@@ -1,6 +1,6 @@
 // nextTick, promises and setImmediate around the events of a socket.
 const net = require("node:net");
-const { listen, once, track } = require("../../observe.cjs");
+const { once, track } = require("../../observe.cjs");
 
 const around = (log, emitter, event) =>
   emitter.on(event, () => {

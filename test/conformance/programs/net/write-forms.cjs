@@ -57,7 +57,7 @@ const { collect, listen, once, track } = require("../../observe.cjs");
     socket.write("ü".repeat(3));
     socket.end("x");
   });
-  const socket = net.connect(port, "127.0.0.1");
+  const socket = net.connect(port, "127.0.0.1").resume();
   socket.end("callback", "utf8", () => log("end callback", socket.bytesWritten));
   await once(socket, "close");
   server.close();
