@@ -13,6 +13,12 @@ import type { TimerSource } from "./timer-file.ts";
 
 export const KERNEL_RELEASE = "0.1.0-outsock";
 
+const DOMAIN_NAMES: Record<number, string> = {
+  [AF_UNIX]: "AF_UNIX",
+  [AF_INET]: "AF_INET",
+  [AF_INET6]: "AF_INET6",
+};
+
 export interface KernelOptions extends SchedulerOptions {
   hostname: string;
   /** Monotonic clock, milliseconds. */
@@ -31,7 +37,7 @@ export class Kernel {
   readonly timers: TimerSource;
   readonly now: () => number;
   private readonly descriptorLimit: number;
-  private family: ProtocolFamily | undefined;
+  private readonly families = new Map<number, ProtocolFamily>();
   /** Every socket of the guest, for /proc/net. */
   readonly sockets = new Set<SocketFile>();
 
@@ -56,14 +62,16 @@ export class Kernel {
     this.name = name;
   }
 
-  /** Makes `family` the one that AF_INET and AF_INET6 sockets belong to. */
-  registerFamily(family: ProtocolFamily): void {
-    this.family = family;
-    this.log.write(`net: protocol family "${family.name}" registered for AF_INET, AF_INET6`);
+  /** Makes `family` the one that sockets of `domains` belong to. */
+  registerFamily(family: ProtocolFamily, domains: readonly number[] = [AF_INET, AF_INET6]): void {
+    for (const domain of domains) this.families.set(domain, family);
+    const names = domains.map((domain) => DOMAIN_NAMES[domain] ?? domain).join(", ");
+    this.log.write(`net: protocol family "${family.name}" registered for ${names}`);
   }
 
+  /** The family of the network: the one of AF_INET. */
   get protocolFamily(): ProtocolFamily | undefined {
-    return this.family;
+    return this.families.get(AF_INET);
   }
 
   spawn(pid: number, command: string): Process {
@@ -72,12 +80,8 @@ export class Kernel {
     return process;
   }
 
-  /** @returns a socket of the registered family, or a negative errno */
+  /** @returns a socket of the family registered for `domain`, or a negative errno */
   socket(domain: number, type: number, protocol: number): SocketFile | number {
-    if (domain !== AF_INET && domain !== AF_INET6) {
-      return domain === AF_UNIX ? -ERRNO.EPROTONOSUPPORT : -ERRNO.EAFNOSUPPORT;
-    }
-    if (this.family === undefined) return -ERRNO.EAFNOSUPPORT;
-    return this.family.socket(domain, type, protocol);
+    return this.families.get(domain)?.socket(domain, type, protocol) ?? -ERRNO.EAFNOSUPPORT;
   }
 }

@@ -1,0 +1,116 @@
+/** A guest kernel on a real event loop, and the protocol families that it can boot with. */
+
+import type * as dgram from "node:dgram";
+import { existsSync, readFileSync } from "node:fs";
+import type * as net from "node:net";
+import type { SocketConstructorOpts } from "node:net";
+import { AF_UNIX } from "@outsock/abi";
+import type { AttachRequest } from "@outsock/vrpc";
+import { Kernel } from "../kernel/kernel.ts";
+import type { SchedulerOptions } from "../kernel/scheduler.ts";
+import { OutsourcedFamily } from "../outsourced/family.ts";
+import { type DoorbellWatch, Link } from "../outsourced/link.ts";
+import { PassthroughFamily, UnixFamily } from "../passthrough/family.ts";
+import { HostNetwork } from "../passthrough/host-network.ts";
+
+/** The host's network modules, before anything replaced them. */
+export interface HostModules {
+  net: typeof net;
+  dgram: typeof dgram;
+}
+
+const DESCRIPTOR_LIMIT = 1_048_576;
+
+/** A kernel whose clock and timers are the host's. */
+export function makeKernel(hostname: string, scheduling: SchedulerOptions): Kernel {
+  return new Kernel({
+    ...scheduling,
+    hostname,
+    now: () => performance.now(),
+    descriptorLimit: DESCRIPTOR_LIMIT,
+    timers: {
+      start(delay, fire) {
+        const timer = setTimeout(fire, delay);
+        return () => clearTimeout(timer);
+      },
+    },
+  });
+}
+
+function makeWatch(NativeSocket: typeof net.Socket): DoorbellWatch {
+  const rung = Buffer.alloc(256);
+  return {
+    start(fd, onRing, onGone) {
+      const socket = new NativeSocket({
+        fd,
+        onread: {
+          buffer: rung,
+          callback: () => {
+            onRing();
+            return true;
+          },
+        },
+      } as unknown as SocketConstructorOpts);
+      socket.unref();
+      socket.on("error", () => {});
+      socket.on("end", onGone);
+      socket.on("close", onGone);
+      return () => socket.destroy();
+    },
+  };
+}
+
+/**
+ * Attaches to the host agent on `path`, blocking, and makes its sockets those of the guest.
+ * @throws AttachError, SysError
+ */
+export function mountOutsourced(
+  kernel: Kernel,
+  modules: HostModules,
+  defer: (turn: () => void) => void,
+  path: string,
+  request: AttachRequest,
+): Link {
+  const link = new Link({
+    path,
+    request,
+    watch: makeWatch(modules.net.Socket),
+    log: kernel.log,
+    now: kernel.now,
+    defer,
+    after(delay, fire) {
+      setTimeout(fire, delay).unref();
+    },
+    run: () => kernel.scheduler.run(),
+  });
+  link.attach();
+  const { name, address, nameservers, search } = link.attachment.reply;
+  kernel.rename(name);
+  kernel.registerFamily(new OutsourcedFamily(link));
+  kernel.files.write(
+    "/etc/hosts",
+    () => `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${name}\n`,
+  );
+  kernel.files.write(
+    "/etc/resolv.conf",
+    () =>
+      nameservers.map((server) => `nameserver ${server}\n`).join("") +
+      (search.length > 0 ? `search ${search.join(" ")}\n` : ""),
+  );
+  return link;
+}
+
+/** Makes the host's own sockets those of the guest. */
+export function mountPassthrough(kernel: Kernel, modules: HostModules): void {
+  kernel.registerFamily(new PassthroughFamily(new HostNetwork(modules)));
+  for (const path of ["/etc/hosts", "/etc/resolv.conf"]) {
+    if (!existsSync(path)) continue;
+    const text = readFileSync(path, "utf8");
+    kernel.files.write(path, () => text);
+  }
+}
+
+/** AF_UNIX by path, whatever the family of the network is. */
+export function mountUnix(kernel: Kernel, modules: HostModules): void {
+  kernel.registerFamily(new UnixFamily(new HostNetwork(modules)), [AF_UNIX]);
+}
