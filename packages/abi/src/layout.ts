@@ -42,22 +42,9 @@ export const HEADER = {
   GUEST_SLEEPING: 96,
   /** 1 while the agent sleeps and wants a doorbell; cleared by the guest when it rings. */
   AGENT_SLEEPING: 112,
-  /** Counters of the guest (COUNTER gives the names), free running. */
-  COUNTERS: 256,
 } as const;
 
 export const HEADER_BYTES = 4096;
-
-/** Counters that a guest keeps in its header page; word = HEADER.COUNTERS + index. */
-export const COUNTER = {
-  DOORBELLS_SENT: 0,
-  DOORBELLS_SAVED: 1,
-  WAKEUPS: 2,
-  POLLS: 3,
-  CALLS: 4,
-  RX_KIB: 5,
-  TX_KIB: 6,
-} as const;
 
 /**
  * Connection control block (CCB), 128 bytes for each socket; socket 0 is the VRPC channel itself.
@@ -106,7 +93,7 @@ export const FLAG = {
 } as const;
 
 /** Sizes of rings that the slab hands out, largest first; all powers of two. */
-export const RING_CLASSES = [256 * 1024, 64 * 1024, 16 * 1024, 4096] as const;
+export const RING_CLASSES = [1024 * 1024, 256 * 1024, 64 * 1024, 16 * 1024, 4096] as const;
 export const CALL_RING_BYTES = 64 * 1024;
 export const KLOG_BYTES = 64 * 1024;
 

@@ -51,6 +51,11 @@ export class EventNotifier {
     this.tail = (this.tail + 1) | 0;
     Atomics.store(words, place.tailWord, this.tail);
   }
+
+  /** True when the peer has taken everything (a hint: the peer's word is not validated). */
+  empty(): boolean {
+    return Atomics.load(this.words, this.place.headWord) === this.tail;
+  }
 }
 
 export class EventTaker {

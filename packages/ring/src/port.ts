@@ -46,7 +46,21 @@ export class Port {
   private readonly notifier: EventNotifier;
   readonly counters: PortCounters = { doorbellsSent: 0, doorbellsSaved: 0, wakeups: 0, polls: 0 };
 
-  constructor(memory: SharedMemory, place: PortPlace, doorbell: Doorbell) {
+  private readonly defer: ((turn: () => void) => void) | undefined;
+  private turnEnds = false;
+  private closed = false;
+
+  /**
+   * @param defer runs a function at the end of this turn of the event loop; with it, only the first
+   *   doorbell of a turn is rung at once, and one more at its end stands for all that followed
+   */
+  constructor(
+    memory: SharedMemory,
+    place: PortPlace,
+    doorbell: Doorbell,
+    defer?: (turn: () => void) => void,
+  ) {
+    this.defer = defer;
     this.words = memory.words;
     this.place = place;
     this.doorbell = doorbell;
@@ -54,19 +68,47 @@ export class Port {
     this.notifier = new EventNotifier(memory, place.outgoing);
   }
 
-  /** Tells the peer of `events` on `socket` and wakes it if it sleeps. @throws RingCorrupted */
+  /**
+   * Tells the peer of `events` on `socket` and wakes it if it sleeps.
+   * - With `defer`, whoever blocks before the turn ends calls `flush()` first.
+   * @throws RingCorrupted
+   */
   notify(socket: number, events: number): void {
     this.notifier.notify(socket, events);
-    const { peerSleepingWord } = this.place;
-    if (
-      Atomics.load(this.words, peerSleepingWord) === 0 ||
-      Atomics.exchange(this.words, peerSleepingWord, 0) === 0
-    ) {
+    if (this.turnEnds || Atomics.load(this.words, this.place.peerSleepingWord) === 0) {
+      this.counters.doorbellsSaved++;
+      return;
+    }
+    this.ring();
+    const { defer } = this;
+    if (defer === undefined) return;
+    this.turnEnds = true;
+    defer(this.endTurn);
+  }
+
+  private ring(): void {
+    if (Atomics.exchange(this.words, this.place.peerSleepingWord, 0) === 0) {
       this.counters.doorbellsSaved++;
       return;
     }
     this.counters.doorbellsSent++;
     this.doorbell.ring();
+  }
+
+  private readonly endTurn = (): void => {
+    this.turnEnds = false;
+    if (!this.closed) this.flush();
+  };
+
+  /** The memory goes away: nothing here touches it any more. */
+  close(): void {
+    this.closed = true;
+  }
+
+  /** Wakes a peer that sleeps although it was told of something. */
+  flush(): void {
+    if (Atomics.load(this.words, this.place.peerSleepingWord) === 0) return;
+    if (!this.notifier.empty()) this.ring();
   }
 
   /** Says that this side sleeps. @returns false when events came meanwhile: take them first. */

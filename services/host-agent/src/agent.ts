@@ -41,7 +41,7 @@ export interface AgentOptions {
 }
 
 /** Halt polling of the agent, microseconds. */
-const POLL = { start: 10, maximum: 50 };
+const POLL = { start: 10, maximum: 100 };
 
 export class Agent {
   private readonly options: AgentOptions;

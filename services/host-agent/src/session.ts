@@ -97,9 +97,16 @@ export class Session implements SessionContext, Pollable {
     this.layout = formatRegion(this.memory);
     const { layout, memory } = this;
     Atomics.store(memory.words, HEADER.AGENT_SLEEPING, 1);
-    this.port = new Port(memory, portPlace(layout, "agent"), {
-      ring: () => sendByte(options.doorbellFd),
-    });
+    this.port = new Port(
+      memory,
+      portPlace(layout, "agent"),
+      {
+        ring: () => {
+          if (!this.detached) sendByte(options.doorbellFd);
+        },
+      },
+      (turn) => setImmediate(turn),
+    );
     this.calls = new RingConsumer(
       memory,
       txRingPlace(layout, 0, layout.callRing, layout.callRingBytes),
@@ -411,6 +418,7 @@ export class Session implements SessionContext, Pollable {
     const { released } = this;
     if (released === undefined) return;
     this.released = undefined;
+    this.port.close();
     this.options.mapping.unmap();
     released();
   }

@@ -3,22 +3,23 @@
  */
 import { syncBuiltinESMExports } from "node:module";
 import type { LookupFunction } from "node:net";
+import { type DgramLookup, makeDgram } from "./dgram.ts";
+import { installDns, makeDns } from "./dns.ts";
 import type { EventLoop } from "./event-loop.ts";
+import { patchFs, patchOs } from "./files.ts";
 import type { Natives } from "./natives.ts";
 import { type ConnectOptions, installConnect, normalizeArguments } from "./net-connect.ts";
 import { installServer } from "./net-server.ts";
 import { GuestSocket, socketConstructor } from "./net-socket.ts";
 import { installTls } from "./tls-transport.ts";
 
-/** Replacements of whole modules' functions, by name. */
-export type Replacements = Record<string, unknown>;
-
 export interface Compat {
   loop: EventLoop;
   natives: Natives;
-  lookup: LookupFunction;
-  dgram: Replacements;
-  dns: Replacements;
+  fs: typeof import("node:fs");
+  os: typeof import("node:os");
+  /** The guest's own address. */
+  address(): string;
 }
 
 /** `net.connect`: a new socket with the options' own settings. */
@@ -31,9 +32,12 @@ function makeConnect(): (...args: unknown[]) => GuestSocket {
   };
 }
 
-export function installCompat({ loop, natives, lookup, dgram, dns }: Compat): void {
+export function installCompat({ loop, natives, fs, os, address }: Compat): void {
   GuestSocket.loop = loop;
   const { net, tls, http } = natives;
+  const dns = makeDns(loop, natives.dns);
+  const lookup = dns.lookup as unknown as LookupFunction;
+  const dgram = makeDgram(loop, natives.dgram, dns.lookup as unknown as DgramLookup);
   const nativeConnect = tls.connect as (...args: unknown[]) => unknown;
   installConnect(natives, lookup);
   installServer(loop, natives, lookup);
@@ -63,7 +67,9 @@ export function installCompat({ loop, natives, lookup, dgram, dns }: Compat): vo
   });
   installTls(tls);
   Object.assign(natives.dgram, dgram);
-  Object.assign(natives.dns, dns);
+  installDns(natives.dns, dns);
+  patchFs(loop.sys, fs);
+  patchOs(loop.sys, os, address);
   syncBuiltinESMExports();
 }
 

@@ -34,6 +34,8 @@ export interface ChannelHandlers {
   onNotification(message: Message): void;
   /** A socket number may be used again. */
   onClosed(socket: number): void;
+  /** Runs at the end of this turn of the event loop. */
+  defer(turn: () => void): void;
   /** A blocking call took the doorbell: look at the queue soon. */
   onMissedDoorbell(): void;
 }
@@ -53,7 +55,12 @@ export class Channel implements Pollable {
     this.attachment = attachment;
     this.handlers = handlers;
     Atomics.store(memory.words, HEADER.GUEST_SLEEPING, 1);
-    this.port = new Port(memory, portPlace(layout, "guest"), { ring: () => sendByte(fd) });
+    this.port = new Port(
+      memory,
+      portPlace(layout, "guest"),
+      { ring: () => void sendByte(fd) },
+      handlers.defer,
+    );
     this.calls = new MessageSender(
       new RingProducer(memory, txRingPlace(layout, 0, layout.callRing, layout.callRingBytes)),
       () => this.port.notify(0, EVENT.DATA),
@@ -95,6 +102,7 @@ export class Channel implements Pollable {
       if (reply !== undefined) break;
       // The call itself may still wait for room in the ring.
       this.calls.flush();
+      this.port.flush();
       Atomics.store(memory.words, HEADER.GUEST_SLEEPING, 1);
       if (this.replies.available() > 0) continue;
       const left = deadline - performance.now();

@@ -43,7 +43,7 @@ export interface LinkedSocket {
 }
 
 /** Halt polling of a guest, microseconds. */
-const POLL = { start: 10, maximum: 50 };
+const POLL = { start: 10, maximum: 100 };
 const ATTACH_TIMEOUT = 5000;
 const RETRY_FIRST = 20;
 const RETRY_LAST = 1000;
@@ -100,6 +100,7 @@ export class Link {
       onClosed: (socket) => {
         if (socket < layout.maxSockets / 2) this.freeIds.push(socket);
       },
+      defer: this.options.defer,
       onMissedDoorbell: () => this.loop.expect(this.channel),
     });
     this.options.log.moveTo({
