@@ -13,6 +13,8 @@ export const onLinux = (name: string, body: () => void): void => {
 
 /** Where "@outsock/hostsys" can be imported from. */
 const PACKAGE = join(import.meta.dirname, "..");
+/** A child that hangs is ended before the test is, so that none is left behind. */
+const LIMITS = { cwd: PACKAGE, timeout: 50_000, killSignal: "SIGKILL" } as const;
 const PRELUDE = 'import * as hs from "@outsock/hostsys"; import * as fs from "node:fs";\n';
 
 export interface Ended {
@@ -27,7 +29,7 @@ export function nodeArguments(script: string): string[] {
 }
 
 export function start(script: string, env: NodeJS.ProcessEnv = process.env): ChildProcess {
-  return spawn(process.execPath, nodeArguments(script), { cwd: PACKAGE, env });
+  return spawn(process.execPath, nodeArguments(script), { ...LIMITS, env });
 }
 
 export async function ended(child: ChildProcess): Promise<Ended> {
@@ -47,9 +49,7 @@ export async function resultOf(script: string, limit?: string): Promise<unknown>
       : spawn(
           "sh",
           ["-c", `ulimit ${limit}; exec "$0" "$@"`, process.execPath, ...nodeArguments(script)],
-          {
-            cwd: PACKAGE,
-          },
+          LIMITS,
         );
   child.stdin?.end();
   const { out, err, code, signal } = await ended(child);
