@@ -10,7 +10,7 @@ import { RING_CLASSES } from "@outsock/abi";
 
 const CHUNK = RING_CLASSES[0];
 /** Share of used chunks up to which each class is handed out. */
-const PRESSURE = [0.25, 0.4, 0.55, 0.75, 1] as const;
+const PRESSURE = [0.1, 0.2, 0.3, 0.5, 1] as const;
 
 interface Chunk {
   index: number;
