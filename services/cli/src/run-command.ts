@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { GUEST_NAME } from "@outsock/host-agent";
-import { execve, SysError } from "@outsock/hostsys";
+import { denyInetSockets, execve, SysError } from "@outsock/hostsys";
 import { Command } from "commander";
 import { requireLinux } from "./agent-command.ts";
 import { EXIT, Failure } from "./failure.ts";
@@ -58,6 +58,23 @@ function become(program: string, args: string[], env: Record<string, string>): n
   }
 }
 
+/**
+ * Denies the host's network to what this process becomes. Here, not only when the guest boots: a
+ * Node that starts with an io_uring (22 and later) could make sockets through it.
+ */
+function takeNetworkAway(): void {
+  try {
+    denyInetSockets();
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    throw new Failure(
+      `the host's network cannot be taken from the guest: ${error.message}; a kernel with ` +
+        "seccomp filters is needed, or --keep-host-network to run without that protection",
+      EXIT.CANNOT_START,
+    );
+  }
+}
+
 function environment(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [key, value] of Object.entries(process.env)) if (value !== undefined) env[key] = value;
@@ -93,6 +110,7 @@ async function run(program: string, args: string[], options: Options): Promise<v
     ...(options.strace ? { strace: true } : {}),
     ...(options.keepHostNetwork ? { keepHostNetwork: true } : {}),
   });
+  if (!options.keepHostNetwork) takeNetworkAway();
   become(program, args, env);
 }
 
