@@ -87,7 +87,7 @@ describe("a slab", () => {
   it("emptied: first ring is of the largest class; the fuller, the smaller", () => {
     const slab = new Slab(0, 8 * CHUNK);
     const capacities = Array.from({ length: 8 }, () => slab.allocate()?.capacity);
-    expect(capacities).toEqual([CHUNK, 262144, 65536, 16384, 16384, 16384, 16384, 16384]);
+    expect(capacities).toEqual([CHUNK, 262144, 65536, 16384, 4096, 4096, 4096, 4096]);
   });
 
   it("a region of the default size: ten thousand connections get both rings", () => {
