@@ -21,7 +21,7 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
       port,
       host: "127.0.0.1",
       path: "/busy",
-      agent: new http.Agent({ keepAlive: true }),
+      agent: false,
     }),
     "response",
   );
@@ -33,7 +33,7 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
   server.closeIdleConnections();
   await closedIdle;
   log("idle closed", busySocket.destroyed);
-  server.close(() => log("server closed"));
+  server.close(() => track("server")("closed"));
   release();
   log("busy answer", await collect(busy));
   if (!busySocket.destroyed) await once(busySocket, "close");
@@ -47,5 +47,5 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
   await once(response, "data");
   server.closeAllConnections();
   await once(response, "close");
-  server.close(() => log("closed again"));
+  server.close(() => track("server")("closed again"));
 })();

@@ -44,16 +44,20 @@ const { collect, listen, once, track } = require("../../observe.cjs");
 
   // http over two joined streams that are no sockets.
   const pair = () => {
-    const one = new Duplex({
-      read() {},
-      write: (data, _e, done) => (two.push(data), done()),
-      final: (done) => (two.push(null), done()),
-    });
-    const two = new Duplex({
-      read() {},
-      write: (data, _e, done) => (one.push(data), done()),
-      final: (done) => (one.push(null), done()),
-    });
+    const end = (peer) =>
+      new Duplex({
+        read() {},
+        write(data, _encoding, done) {
+          peer().push(data);
+          done();
+        },
+        final(done) {
+          peer().push(null);
+          done();
+        },
+      });
+    const one = end(() => two);
+    const two = end(() => one);
     return [one, two];
   };
   const [near, far] = pair();
