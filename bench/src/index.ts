@@ -1,1 +1,2 @@
-export {}
+export type { Report, Row } from "./report.ts";
+export { MODES, PATHS, WORKS } from "./works.ts";
