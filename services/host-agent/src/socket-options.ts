@@ -51,7 +51,8 @@ function errnoOfThrown(error: unknown): number {
 
 /** @returns 0 or a positive errno */
 export function setOptionOn(fd: number, { level, name, value }: SocketOption): number {
-  if (!ALLOWED.has(`${level}/${name}`) || name === SO_ERROR) return ERRNO.ENOPROTOOPT;
+  const readOnly = level === SOL_SOCKET && name === SO_ERROR;
+  if (!ALLOWED.has(`${level}/${name}`) || readOnly) return ERRNO.ENOPROTOOPT;
   try {
     setsockoptInt(fd, level, name, value);
     return 0;

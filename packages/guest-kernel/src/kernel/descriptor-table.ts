@@ -15,10 +15,20 @@ export class DescriptorTable {
     this.lowestFree = first;
   }
 
-  /** @returns the descriptor, or -EMFILE */
-  install(file: OpenFile): number {
+  private lowest(): number {
     let fd = this.lowestFree;
     while (this.files[fd] !== undefined) fd++;
+    return fd;
+  }
+
+  /** True when every number is in use. */
+  get full(): boolean {
+    return this.lowest() >= this.limit;
+  }
+
+  /** @returns the descriptor, or -EMFILE */
+  install(file: OpenFile): number {
+    const fd = this.lowest();
     if (fd >= this.limit) return -ERRNO.EMFILE;
     this.files[fd] = file;
     this.lowestFree = fd + 1;
@@ -37,7 +47,7 @@ export class DescriptorTable {
     this.files[fd] = undefined;
     if (fd < this.lowestFree && fd >= this.first) this.lowestFree = fd;
     file.references--;
-    if (file.references === 0) file.release();
+    if (file.references === 0) file.end();
     return 0;
   }
 

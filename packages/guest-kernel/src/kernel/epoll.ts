@@ -12,12 +12,14 @@ export interface EpollEvent {
 class Item implements Watcher {
   readonly file: OpenFile;
   readonly epoll: Epoll;
+  readonly fd: number;
   events: number;
   data: unknown;
   queued = false;
 
-  constructor(epoll: Epoll, file: OpenFile, events: number, data: unknown) {
+  constructor(epoll: Epoll, fd: number, file: OpenFile, events: number, data: unknown) {
     this.epoll = epoll;
+    this.fd = fd;
     this.file = file;
     this.events = events;
     this.data = data;
@@ -29,6 +31,10 @@ class Item implements Watcher {
 
   changed(): void {
     if (!this.queued && (this.file.poll() & this.mask) !== 0) this.epoll.enqueue(this);
+  }
+
+  gone(): void {
+    this.epoll.forget(this);
   }
 }
 
@@ -47,9 +53,12 @@ export class Epoll extends OpenFile {
 
   /** @returns 0 or a negative errno */
   add(fd: number, file: OpenFile, events: number, data: unknown): number {
-    if (this.items.has(fd)) return -ERRNO.EEXIST;
+    const old = this.items.get(fd);
+    if (old?.file === file) return -ERRNO.EEXIST;
     if (file === this) return -ERRNO.EINVAL;
-    const item = new Item(this, file, events, data);
+    // The number belonged to a file that lives on under another one.
+    if (old !== undefined) this.forget(old);
+    const item = new Item(this, fd, file, events, data);
     this.items.set(fd, item);
     file.watch(item);
     item.changed();
@@ -68,13 +77,20 @@ export class Epoll extends OpenFile {
   remove(fd: number): number {
     const item = this.items.get(fd);
     if (item === undefined) return -ERRNO.ENOENT;
-    this.items.delete(fd);
-    item.file.unwatch(item);
-    item.queued = false;
+    this.forget(item);
     return 0;
   }
 
+  /** Takes an item out, also where it is queued already. */
+  forget(item: Item): void {
+    if (this.items.get(item.fd) === item) this.items.delete(item.fd);
+    item.file.unwatch(item);
+    item.queued = false;
+  }
+
   enqueue(item: Item): void {
+    // Taken out while its file told the others.
+    if (this.items.get(item.fd) !== item) return;
     item.queued = true;
     this.ready.push(item);
     const { parked } = this;

@@ -7,6 +7,8 @@ import { ERRNO } from "@outsock/abi";
 /** Told when the readiness of a file may have changed. */
 export interface Watcher {
   changed(): void;
+  /** The file is gone: its last descriptor was closed. */
+  gone?(): void;
 }
 
 export abstract class OpenFile {
@@ -18,7 +20,7 @@ export abstract class OpenFile {
   /** Readiness now: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
   abstract poll(): number;
 
-  /** Last descriptor is gone. */
+  /** Gives up what the file holds. */
   abstract release(): void;
 
   /** @returns bytes read, 0 at the end, or a negative errno */
@@ -42,6 +44,14 @@ export abstract class OpenFile {
 
   unwatch(watcher: Watcher): void {
     this.watchers = this.watchers.filter((w) => w !== watcher);
+  }
+
+  /** The last descriptor was closed. */
+  end(): void {
+    const { watchers } = this;
+    this.watchers = [];
+    this.release();
+    for (const watcher of watchers) watcher.gone?.();
   }
 
   protected changed(): void {

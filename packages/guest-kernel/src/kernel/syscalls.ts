@@ -71,6 +71,7 @@ export class Syscalls {
   accept4(fd: number): number {
     const socket = this.socketFile(fd);
     if (typeof socket === "number") return socket;
+    if (this.process.descriptors.full) return -ERRNO.EMFILE;
     const accepted = socket.accept();
     return typeof accepted === "number" ? accepted : this.installSocket(accepted);
   }

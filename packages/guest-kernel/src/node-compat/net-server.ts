@@ -52,6 +52,8 @@ class ListenHandle implements FdHandler {
   private readonly server: ServerInternals;
   readonly fd = -1;
   private readonly descriptor: number;
+  /** Given up when descriptors run out, to close a connection that waits (as libuv does). */
+  private reserve: number;
   private refed = true;
   private closed = false;
 
@@ -59,6 +61,7 @@ class ListenHandle implements FdHandler {
     this.loop = loop;
     this.server = server;
     this.descriptor = descriptor;
+    this.reserve = loop.sys.dup(descriptor);
     loop.host.hold();
     loop.add(descriptor, this);
   }
@@ -72,13 +75,23 @@ class ListenHandle implements FdHandler {
       }
       const fd = this.loop.sys.accept4(this.descriptor);
       if (fd < 0) {
-        // Node ignores a failed accept (EMFILE) but for the debug log.
-        if (fd === -ERRNO.EMFILE) continue;
+        if (fd === -ERRNO.EMFILE && this.shed()) continue;
         return;
       }
       if (n > 0) this.loop.host.tick();
       onConnection(this.loop, this.server, fd);
     }
+  }
+
+  /** Closes one connection that waits. @returns false when that did not work */
+  private shed(): boolean {
+    const { sys } = this.loop;
+    if (this.reserve < 0) return false;
+    sys.close(this.reserve);
+    const fd = sys.accept4(this.descriptor);
+    if (fd >= 0) sys.close(fd);
+    this.reserve = sys.dup(this.descriptor);
+    return fd >= 0;
   }
 
   getsockname(out: Record<string, unknown>): number {
@@ -111,6 +124,7 @@ class ListenHandle implements FdHandler {
     this.unref();
     this.closed = true;
     this.loop.remove(this.descriptor);
+    if (this.reserve >= 0) this.loop.sys.close(this.reserve);
     this.loop.sys.close(this.descriptor);
     if (done !== undefined) this.loop.host.defer(done);
   }

@@ -133,12 +133,13 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
     this.peer = undefined;
     this.state = "unconnected";
     const empty = new Uint8Array(0);
-    return -this.link.channel.callNow(OP.DISCONNECT, this.id, empty, CALL_TIMEOUT).status;
+    return 0 - this.link.channel.callNow(OP.DISCONNECT, this.id, empty, CALL_TIMEOUT).status;
   }
 
   override sendto(data: Uint8Array, to: SocketAddress | undefined): number {
     const destination = to ?? this.peer;
     if (destination === undefined) return -ERRNO.EDESTADDRREQ;
+    if (to?.port === 0) return -ERRNO.EINVAL;
     if (data.length > DATAGRAM_MAX_BYTES) return -ERRNO.EMSGSIZE;
     const bound = this.bindAny();
     if (bound !== 0) return bound;
@@ -210,7 +211,7 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
       return 0;
     }
     const payload = new PayloadWriter().u32(level).u32(name).u32(value).done();
-    return -this.link.channel.callNow(OP.SETSOCKOPT, this.id, payload, CALL_TIMEOUT).status;
+    return 0 - this.link.channel.callNow(OP.SETSOCKOPT, this.id, payload, CALL_TIMEOUT).status;
   }
 
   getsockopt(level: number, name: number): { result: number; value: number } {
@@ -229,11 +230,12 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
       .endpoint({ address: group, port: 0, family: 4 })
       .endpoint({ address: via ?? "0.0.0.0", port: 0, family: 4 })
       .done();
-    return -this.link.channel.callNow(OP.MEMBERSHIP, this.id, payload, CALL_TIMEOUT).status;
+    return 0 - this.link.channel.callNow(OP.MEMBERSHIP, this.id, payload, CALL_TIMEOUT).status;
   }
 
   getsockname(): SocketAddress | number {
-    return this.local ?? -ERRNO.EINVAL;
+    const any = this.domain === AF_INET6 ? "::" : "0.0.0.0";
+    return this.local ?? { family: this.domain, address: any, port: 0 };
   }
 
   getpeername(): SocketAddress | number {

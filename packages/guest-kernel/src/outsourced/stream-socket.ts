@@ -135,9 +135,8 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
   }
 
   connect(address: SocketAddress): number {
-    if (this.state === "connected") return -ERRNO.EISCONN;
     if (this.state === "connecting") return -ERRNO.EALREADY;
-    if (this.state !== "unconnected") return -ERRNO.EINVAL;
+    if (this.state !== "unconnected") return -ERRNO.EISCONN;
     if (address.family !== this.domain) return -ERRNO.EAFNOSUPPORT;
     if (!this.link.alive) return -ERRNO.ENETDOWN;
     this.state = "connecting";
@@ -183,6 +182,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
 
   override read(target: Uint8Array): number {
     const { rx } = this;
+    if (this.state === "connecting") return -ERRNO.EAGAIN;
     if (rx === undefined) return this.takeError() ?? -ERRNO.ENOTCONN;
     let result = 0;
     this.link.guard(() => {
@@ -202,7 +202,8 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
 
   override write(source: Uint8Array): number {
     const { tx } = this;
-    if (tx === undefined) return this.takeError() ?? -ERRNO.ENOTCONN;
+    if (this.state === "connecting") return -ERRNO.EAGAIN;
+    if (tx === undefined) return this.takeError() ?? -ERRNO.EPIPE;
     this.noticeReset();
     if (this.reset || this.shutWrite) return this.takeError() ?? -ERRNO.EPIPE;
     let result = -ERRNO.EAGAIN;
@@ -305,7 +306,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
 
   getsockopt(level: number, name: number): { result: number; value: number } {
     if (level === SOL_SOCKET && name === SO_ERROR) {
-      return { result: 0, value: -(this.takeError() ?? 0) };
+      return { result: 0, value: 0 - (this.takeError() ?? 0) };
     }
     const payload = new PayloadWriter().u32(level).u32(name).done();
     const reply = this.channel.callNow(OP.GETSOCKOPT, this.id, payload, CALL_TIMEOUT);

@@ -142,6 +142,8 @@ export class PassthroughDatagram extends SocketFile {
     } catch {
       // The attempt to connect had failed.
     }
+    // The kernel takes back an address and a port that it chose itself.
+    this.local = nameOf(() => getsockname(this.fd));
     return 0;
   }
 

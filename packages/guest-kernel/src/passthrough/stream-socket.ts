@@ -200,7 +200,7 @@ export class PassthroughStream extends SocketFile {
 
   getsockopt(level: number, name: number): { result: number; value: number } {
     if (level === SOL_SOCKET && name === SO_ERROR) {
-      return { result: 0, value: -(this.takeError() ?? 0) };
+      return { result: 0, value: 0 - (this.takeError() ?? 0) };
     }
     return optionOf(() => getsockoptInt(this.descriptor(), level, name));
   }

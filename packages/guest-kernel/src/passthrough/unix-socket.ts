@@ -118,7 +118,7 @@ export class UnixStream extends SocketFile {
 
   getsockopt(level: number, name: number): { result: number; value: number } {
     if (level === SOL_SOCKET && name === SO_ERROR) {
-      return { result: 0, value: -(this.takeError() ?? 0) };
+      return { result: 0, value: 0 - (this.takeError() ?? 0) };
     }
     const { connection } = this;
     if (level !== SOL_SOCKET) return { result: -ERRNO.EOPNOTSUPP, value: 0 };
