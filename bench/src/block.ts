@@ -4,15 +4,18 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { cpus, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cpuUs } from "./cpu.ts";
+import { cpuUs, machineBusyUs } from "./cpu.ts";
 import { BenchProcess } from "./processes.ts";
 import type { Sample } from "./programs/control.ts";
 import { BASELINE, type Mode, type Path, type Work } from "./works.ts";
 
-const OUTSOCK = createRequire(import.meta.url).resolve("@outsock/cli/bin/outsock.js");
+const require = createRequire(import.meta.url);
+const OUTSOCK = require.resolve("@outsock/cli/bin/outsock.js");
+/** A URL: it has no spaces. */
+const PROFILER = new URL("programs/profiler.js", import.meta.url).href;
 /** The name by which a guest reaches its host. */
 const HOST_NAME = "host.outsock";
 
@@ -37,6 +40,8 @@ export interface Measured {
   readonly sample: Sample;
   /** Processor time of all processes of the setup, us. */
   readonly cpuUs: number;
+  /** Share of the machine's processors that anything else took. */
+  readonly otherLoad: number;
 }
 
 interface Boot {
@@ -77,10 +82,17 @@ export class Block {
   async measure(setup: Setup, seconds: number): Promise<Measured> {
     const pair = this.#pairs.get(setup);
     if (pair === undefined) throw new Error(`${setupName(setup)} was not started`);
-    const before = cpuUs(pair.pids);
+    const before = { own: cpuUs(pair.pids), machine: machineBusyUs(), at: performance.now() };
     pair.client.tell({ seconds });
     const line = await pair.client.line(seconds * 1000, this.#boot.signal);
-    return { sample: JSON.parse(line) as Sample, cpuUs: cpuUs(pair.pids) - before };
+    const own = cpuUs(pair.pids) - before.own;
+    const available = (performance.now() - before.at) * 1000 * cpus().length;
+    const other = machineBusyUs() - before.machine - own;
+    return {
+      sample: JSON.parse(line) as Sample,
+      cpuUs: own,
+      otherLoad: Math.max(0, other / available),
+    };
   }
 
   async close(): Promise<void> {
@@ -126,9 +138,11 @@ export class Block {
     const { profile, work } = this.#boot;
     const env: NodeJS.ProcessEnv = { ...process.env, OUTSOCK_RUNTIME_DIR: this.#directory };
     if (profile === undefined) return env;
-    const file = `${work.name}-${label}.cpuprofile`;
-    const options = `--cpu-prof --cpu-prof-dir=${JSON.stringify(profile)} --cpu-prof-name=${file}`;
-    return { ...env, NODE_OPTIONS: `${env.NODE_OPTIONS ?? ""} ${options}`.trim() };
+    return {
+      ...env,
+      BENCH_PROFILE: join(resolve(profile), `${work.name}-${label}.cpuprofile`),
+      NODE_OPTIONS: `${env.NODE_OPTIONS ?? ""} --import=${PROFILER}`.trim(),
+    };
   }
 }
 

@@ -38,3 +38,13 @@ function threadsCpuUs(pid: number): number | undefined {
 export function cpuUs(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + (processCpuUs(pid) ?? Number.NaN), 0);
 }
+
+/** Time that all processors of the machine were busy, us; what a hypervisor stole included. */
+export function machineBusyUs(): number {
+  const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n");
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) * TICK_US;
+}

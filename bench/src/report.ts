@@ -6,6 +6,9 @@ import type { Results, Round } from "./measure.ts";
 import { median, pairedRatio } from "./statistics.ts";
 import { BASELINE, type Mode, type Path, type Work } from "./works.ts";
 
+/** Others' share of the processors from which on the table says so. */
+const NOTABLE_LOAD = 0.1;
+
 /** One work in one mode on one path, compared with the baseline. */
 export interface Row {
   readonly work: string;
@@ -38,6 +41,8 @@ export interface Report {
   readonly processors: number;
   /** False when it was interrupted or failed. */
   readonly complete: boolean;
+  /** Mean share of the processors that other programs took meanwhile. */
+  readonly otherLoad: number;
   readonly rows: readonly Row[];
 }
 
@@ -93,11 +98,19 @@ function rowsOf({ work, setups, rounds }: Results): Row[] {
   });
 }
 
+function otherLoadOf(results: readonly Results[]): number {
+  const loads = results
+    .flatMap(({ rounds }) => rounds.flatMap((round) => [...round.values()]))
+    .map(({ otherLoad }) => otherLoad);
+  return loads.reduce((sum, load) => sum + load, 0) / Math.max(1, loads.length);
+}
+
 export function reportOf(results: readonly Results[], complete: boolean): Report {
   return {
     node: process.version,
     processors: cpus().length,
     complete,
+    otherLoad: otherLoadOf(results),
     rows: results.flatMap(rowsOf),
   };
 }
@@ -112,7 +125,15 @@ function interval({ low, high }: Row): string {
   return low === null || high === null ? "" : `${low.toFixed(2)} ... ${high.toFixed(2)}`;
 }
 
-export function tableOf({ rows }: Report): string {
+/** What the table is worth when the machine has other work. */
+function remarkOf({ otherLoad, processors }: Report): string {
+  if (otherLoad < NOTABLE_LOAD) return "";
+  const share = `${Math.round(otherLoad * 100)} % of ${processors} processors`;
+  return `\nOther programs took ${share}: repeat it on an idle machine.`;
+}
+
+export function tableOf(report: Report): string {
+  const { rows } = report;
   const right = "right" as const;
   const table = new Table({
     head: [
@@ -144,5 +165,5 @@ export function tableOf({ rows }: Report): string {
       `${short(row.cpu)} ${row.cpuPer === "MiB" ? "MiB" : "op"}`,
     ]);
   }
-  return table.toString();
+  return table.toString() + remarkOf(report);
 }
