@@ -4,14 +4,17 @@ import { basename, join } from "node:path";
 
 const SHOWN = 15;
 
+interface CallFrame {
+  readonly functionName: string;
+  readonly url: string;
+  readonly lineNumber: number;
+}
+
 interface Profile {
   readonly nodes: readonly {
     readonly id: number;
-    readonly callFrame: {
-      readonly functionName: string;
-      readonly url: string;
-      readonly lineNumber: number;
-    };
+    readonly children?: readonly number[];
+    readonly callFrame: CallFrame;
   }[];
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];
@@ -20,12 +23,22 @@ interface Profile {
 /** Idle time is no work; the share is of the time that is left. */
 const IDLE = new Set(["(idle)", "(root)"]);
 
+function placeOf({ functionName, url, lineNumber }: CallFrame): string {
+  const file = url === "" ? "" : ` ${basename(url)}:${lineNumber + 1}`;
+  return `${functionName === "" ? "(anonymous)" : functionName}${file}`;
+}
+
 export function hotSpots(profile: Profile): { readonly place: string; readonly share: number }[] {
+  const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const places = new Map<number, string>();
-  for (const { id, callFrame } of profile.nodes) {
-    const { functionName, url, lineNumber } = callFrame;
-    const file = url === "" ? "" : ` ${basename(url)}:${lineNumber + 1}`;
-    places.set(id, `${functionName === "" ? "(anonymous)" : functionName}${file}`);
+  for (const { id, callFrame, children = [] } of profile.nodes) {
+    if (!places.has(id)) places.set(id, placeOf(callFrame));
+    for (const child of children) {
+      const called = nodes.get(child)?.callFrame;
+      // A native function alone says little: system calls through koffi share a name.
+      if (called?.url !== "" || called.functionName.startsWith("(")) continue;
+      places.set(child, `${placeOf(called)} < ${placeOf(callFrame)}`);
+    }
   }
   const times = new Map<string, number>();
   let total = 0;

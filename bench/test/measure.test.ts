@@ -153,16 +153,22 @@ describe("FrameCounter", () => {
 });
 
 describe("hotSpots", () => {
-  it("adds up a function's samples and leaves idle time out", () => {
+  it("adds up a function's samples, names who calls native ones, leaves idle time out", () => {
     const node = (id: number, functionName: string, url = "") => ({
       id,
       callFrame: { functionName, url, lineNumber: 9 },
     });
-    const nodes = [node(1, "(idle)"), node(2, "read", "file:///a/ring.js"), node(3, "(program)")];
-    const profile = { nodes, samples: [1, 2, 3, 2], timeDeltas: [1000, 200, 100, 100] };
+    const nodes = [
+      node(1, "(idle)"),
+      { ...node(2, "read", "file:///a/ring.js"), children: [4] },
+      node(3, "(program)"),
+      node(4, "close"),
+    ];
+    const profile = { nodes, samples: [1, 2, 3, 2, 4], timeDeltas: [1000, 200, 100, 100, 600] };
     expect(hotSpots(profile)).toEqual([
-      { place: "read ring.js:10", share: 0.75 },
-      { place: "(program)", share: 0.25 },
+      { place: "close < read ring.js:10", share: 0.6 },
+      { place: "read ring.js:10", share: 0.3 },
+      { place: "(program)", share: 0.1 },
     ]);
   });
 });
