@@ -1,6 +1,8 @@
-/** epoll(7): level- and edge-triggered, over every kind of file. */
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, ERRNO } from "@outsock/abi";
+/** epoll(7): level- and edge-triggered, over every kind of file. One-shot items are refused. */
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, ERRNO } from "@outsock/abi";
 import { OpenFile, type Watcher } from "./open-file.ts";
+
+const KNOWN = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLET;
 
 export interface EpollEvent {
   /** EPOLL bits. */
@@ -55,7 +57,9 @@ export class Epoll extends OpenFile {
   add(fd: number, file: OpenFile, events: number, data: unknown): number {
     const old = this.items.get(fd);
     if (old?.file === file) return -ERRNO.EEXIST;
-    if (file === this) return -ERRNO.EINVAL;
+    if (file === this || (events & ~KNOWN) !== 0) return -ERRNO.EINVAL;
+    // A plain file is always ready (epoll_ctl(2), EPERM).
+    if (file.kind === "file") return -ERRNO.EPERM;
     // The number belonged to a file that lives on under another one.
     if (old !== undefined) this.forget(old);
     const item = new Item(this, fd, file, events, data);
@@ -68,6 +72,7 @@ export class Epoll extends OpenFile {
   modify(fd: number, events: number, data: unknown): number {
     const item = this.items.get(fd);
     if (item === undefined) return -ERRNO.ENOENT;
+    if ((events & ~KNOWN) !== 0) return -ERRNO.EINVAL;
     item.events = events;
     item.data = data;
     item.changed();
@@ -101,16 +106,18 @@ export class Epoll extends OpenFile {
     this.changed();
   }
 
-  /** Takes at most `max` ready events. Level-triggered items stay while they are ready. */
+  /**
+   * Takes at most `max` ready events. Level-triggered items stay while they are ready, behind
+   * those that were not taken yet: nobody starves.
+   */
   take(max: number): EpollEvent[] {
     const events: EpollEvent[] = [];
+    const again: Item[] = [];
     const scan = this.ready;
     this.ready = [];
-    for (const [i, item] of scan.entries()) {
-      if (events.length === max) {
-        this.ready.push(...scan.slice(i));
-        break;
-      }
+    let at = 0;
+    for (; at < scan.length && events.length < max; at++) {
+      const item = scan[at]!;
       if (!item.queued) continue;
       const mask = item.file.poll() & item.mask;
       item.queued = false;
@@ -118,8 +125,11 @@ export class Epoll extends OpenFile {
       events.push({ events: mask, data: item.data });
       if ((item.events & EPOLLET) === 0) {
         item.queued = true;
-        this.ready.push(item);
+        again.push(item);
       }
+    }
+    if (at < scan.length || again.length > 0) {
+      this.ready = [...scan.slice(at), ...again, ...this.ready];
     }
     return events;
   }

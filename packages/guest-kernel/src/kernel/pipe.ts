@@ -4,6 +4,8 @@ import { OpenFile } from "./open-file.ts";
 
 /** Default capacity on Linux. */
 const PIPE_BYTES = 65536;
+/** A write of so many bytes goes whole or not at all (pipe(7), PIPE_BUF). */
+const ATOMIC_BYTES = 4096;
 
 class Shared {
   chunks: Uint8Array[] = [];
@@ -28,7 +30,9 @@ class PipeEnd extends OpenFile {
     if (this.reader) {
       return (fill > 0 ? EPOLLIN : 0) | (writeEnd === undefined ? EPOLLHUP : 0);
     }
-    return (fill < PIPE_BYTES ? EPOLLOUT : 0) | (readEnd === undefined ? EPOLLERR : 0);
+    return (
+      (PIPE_BYTES - fill >= ATOMIC_BYTES ? EPOLLOUT : 0) | (readEnd === undefined ? EPOLLERR : 0)
+    );
   }
 
   override read(target: Uint8Array): number {
@@ -53,8 +57,9 @@ class PipeEnd extends OpenFile {
     if (this.reader) return -ERRNO.EBADF;
     const { shared } = this;
     if (shared.readEnd === undefined) return -ERRNO.EPIPE;
+    if (source.length === 0) return 0;
     const n = Math.min(source.length, PIPE_BYTES - shared.fill);
-    if (n === 0) return source.length === 0 ? 0 : -ERRNO.EAGAIN;
+    if (n === 0 || (n < source.length && source.length <= ATOMIC_BYTES)) return -ERRNO.EAGAIN;
     shared.chunks.push(source.slice(0, n));
     shared.fill += n;
     shared.readEnd.changed();

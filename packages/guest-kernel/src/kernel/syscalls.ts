@@ -2,7 +2,15 @@
  * The system calls of the guest kernel, with Linux semantics: a result of 0 or more, or a negative
  * errno. One instance for each process; node-compat reaches the network only through it.
  */
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, ERRNO } from "@outsock/abi";
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  ERRNO,
+} from "@outsock/abi";
 import { type ReceivedDatagram, type SocketAddress, SocketFile } from "../net/protocol-family.ts";
 import { Epoll, type EpollEvent } from "./epoll.ts";
 import { KERNEL_RELEASE, type Kernel } from "./kernel.ts";
@@ -10,6 +18,9 @@ import type { OpenFile, Watcher } from "./open-file.ts";
 import { makePipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
 import { TimerFile } from "./timer-file.ts";
+
+/** In `revents`: the descriptor is not open. */
+const POLLNVAL = 0x20;
 
 /** One entry of poll(2). */
 export interface PollEntry {
@@ -246,7 +257,11 @@ export class Syscalls {
     const events = epoll.take(max);
     if (events.length > 0 || timeout === 0 || resume === undefined) return events;
     let cancel: (() => void) | undefined;
+    let woken = false;
     const wake = (): void => {
+      // The time may be over while the thread waits to run.
+      if (woken) return;
+      woken = true;
       cancel?.();
       resume(epoll.take(max));
     };
@@ -268,16 +283,19 @@ export class Syscalls {
     const scan = (): number => {
       let ready = 0;
       for (const entry of entries) {
+        entry.revents = 0;
+        // A negative descriptor is left out.
+        if (entry.fd < 0) continue;
         const file = this.file(entry.fd);
-        // POLLNVAL
-        entry.revents = file === undefined ? 0x20 : file.poll() & (entry.events | 0x18);
+        entry.revents =
+          file === undefined ? POLLNVAL : file.poll() & (entry.events | EPOLLERR | EPOLLHUP);
         if (entry.revents !== 0) ready++;
       }
       return ready;
     };
     const ready = scan();
     if (ready > 0 || timeout === 0 || resume === undefined) return ready;
-    const files = entries.map((entry) => this.file(entry.fd)!);
+    const files = entries.filter(({ fd }) => fd >= 0).map(({ fd }) => this.file(fd)!);
     let cancel: (() => void) | undefined;
     let done = false;
     const finish = (): void => {
