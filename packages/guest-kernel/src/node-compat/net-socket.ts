@@ -51,13 +51,24 @@ function toBytes(chunk: unknown, encoding: BufferEncoding): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding) : (chunk as Uint8Array);
 }
 
-/** `write` of a socket whose peer has ended and that does not allow half-open. */
+/**
+ * `write` of a socket whose peer has ended and that does not allow half-open. Until this side has
+ * ended too, which is a turn later, bytes still go out: from an "end" handler, say.
+ */
 function writeAfterEnd(
   this: GuestSocket,
-  _chunk: unknown,
+  chunk: unknown,
   encoding?: unknown,
   callback?: unknown,
 ): boolean {
+  if (!this.writableEnded) {
+    return Duplex.prototype.write.call(
+      this,
+      chunk,
+      encoding as BufferEncoding,
+      callback as () => void,
+    );
+  }
   const done = typeof encoding === "function" ? encoding : callback;
   const message = "This socket has been ended by the other party";
   const error = Object.assign(new Error(message), { code: "EPIPE" });
