@@ -22,7 +22,7 @@ const DOMAIN_NAMES: Record<number, string> = {
 export interface KernelOptions extends SchedulerOptions {
   hostname: string;
   /** Monotonic clock, milliseconds. */
-  now(): number;
+  now: () => number;
   timers: TimerSource;
   /** RLIMIT_NOFILE of guest processes. */
   descriptorLimit: number;

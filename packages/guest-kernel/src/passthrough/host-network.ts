@@ -50,7 +50,9 @@ export class HostNetwork {
   constructor(natives: { net: typeof net; dgram: typeof dgram }) {
     this.Socket = natives.net.Socket;
     this.Server = natives.net.Server;
-    this.listenMethod = this.Server.prototype.listen as (...args: unknown[]) => unknown;
+    this.listenMethod = Reflect.get(this.Server.prototype, "listen") as (
+      ...args: unknown[]
+    ) => unknown;
     this.createDatagram = natives.dgram.createSocket;
   }
 

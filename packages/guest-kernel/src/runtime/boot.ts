@@ -98,7 +98,7 @@ function takeNetworkAway(config: GuestConfig, kernel: Kernel): void {
 function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
   const program = process.argv[1] ?? "node";
   try {
-    return mountOutsourced(kernel, natives, host.defer, config.agent, {
+    return mountOutsourced(kernel, natives, (turn) => host.defer(turn), config.agent, {
       request: "attach",
       protocol: { min: PROTOCOL_MIN, max: PROTOCOL_MAX },
       ...(config.name === undefined ? {} : { name: config.name }),
@@ -122,8 +122,8 @@ export function boot(text: string): void {
   const natives = takeNatives(require);
   const host = makeHost();
   const kernel = makeKernel(config.name ?? "guest", {
-    defer: host.defer,
-    betweenThreads: host.tick,
+    defer: (turn) => host.defer(turn),
+    betweenThreads: () => host.tick(),
   });
   mountUnix(kernel, natives);
   let identity: Identity = {

@@ -4,6 +4,7 @@ import {
   AF_INET6,
   EPOLLIN,
   EPOLLOUT,
+  errnoName,
   SO_ERROR,
   SOCK_DGRAM,
   SOL_SOCKET,
@@ -31,7 +32,7 @@ export const datagramCases: Cases = ({ describe, test, expect }, program) => {
       const got: string[] = [];
       while (got.length < sent.length) {
         const datagram = await p.receive(b);
-        got.push(typeof datagram === "number" ? `error ${named(datagram)}` : datagram.text);
+        got.push(typeof datagram === "number" ? `error ${errnoName(-datagram)}` : datagram.text);
       }
       expect(got).toEqual(sent);
     });

@@ -8,6 +8,7 @@ import {
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
+  errnoName,
 } from "@outsock/abi";
 import { named, ok, type Program } from "./program.ts";
 import type { Cases } from "./test-api.ts";
@@ -21,7 +22,7 @@ interface Ready {
 
 function readyNow(p: Program, epfd: number): Ready[] {
   const events = p.sys.epoll_wait(epfd, 16);
-  if (typeof events === "number") throw new Error(`epoll_wait: ${named(events)}`);
+  if (typeof events === "number") throw new Error(`epoll_wait: ${errnoName(-events)}`);
   return events;
 }
 
@@ -29,7 +30,7 @@ function readyNow(p: Program, epfd: number): Ready[] {
 function wait(p: Program, epfd: number, timeout = 15_000): Promise<Ready[]> {
   return new Promise((resolve) => {
     const events = p.sys.epoll_wait(epfd, 16, timeout, resolve);
-    if (typeof events === "number") throw new Error(`epoll_wait: ${named(events)}`);
+    if (typeof events === "number") throw new Error(`epoll_wait: ${errnoName(-events)}`);
     if (events.length > 0) resolve(events);
   });
 }

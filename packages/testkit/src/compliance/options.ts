@@ -2,6 +2,7 @@
 import {
   AF_INET,
   AF_INET6,
+  errnoName,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
@@ -24,7 +25,7 @@ function listenOn(p: Program, fd: number, address: typeof ANY): number {
 /** Lines of a table of /proc/net that have `port` as their local one, cut into fields. */
 function rows(p: Program, path: string, port: number): string[][] {
   const text = p.sys.readText(path);
-  if (typeof text === "number") throw new Error(`${path}: ${named(text)}`);
+  if (typeof text === "number") throw new Error(`${path}: ${errnoName(-text)}`);
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   return text
     .split("\n")

@@ -47,8 +47,8 @@ export function named(result: number | object): string | number | object {
   return typeof result === "number" && result < 0 ? errnoName(-result) : result;
 }
 
-export function at(address: SocketAddress | number): SocketAddress {
-  if (typeof address === "number") throw new Error(`no address: ${named(address)}`);
+function at(address: SocketAddress | number): SocketAddress {
+  if (typeof address === "number") throw new Error(`no address: ${errnoName(-address)}`);
   return address;
 }
 
