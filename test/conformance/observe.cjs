@@ -92,7 +92,9 @@ function plain(value) {
   if (Buffer.isBuffer(value)) return `<${value.length} bytes> ${hidden(value.toString("latin1"))}`;
   if (Array.isArray(value)) return value.map(plain);
   if (value !== null && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [hidden(key), plain(inner)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [hidden(key), plain(inner)]),
+    );
   }
   return value;
 }

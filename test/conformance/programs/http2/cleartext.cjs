@@ -21,7 +21,14 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
   const client = http2.connect(`http://127.0.0.1:${port}`);
   watch(log, client, ["connect", "close", "error", "goaway"]);
   await once(client, "connect");
-  log("session", client.type, client.encrypted, client.alpnProtocol, client.connecting, client.destroyed);
+  log(
+    "session",
+    client.type,
+    client.encrypted,
+    client.alpnProtocol,
+    client.connecting,
+    client.destroyed,
+  );
   log("socket", client.socket.remoteAddress, client.socket.remotePort, client.originSet);
   const answers = await Promise.all(
     Array.from({ length: 8 }, async (_, i) => {

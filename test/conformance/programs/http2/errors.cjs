@@ -48,8 +48,17 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
     const log = track("3 session");
     const client = http2.connect(`http://127.0.0.1:${port}`);
     await once(client, "remoteSettings");
-    log("ping", await new Promise((resolve) => client.ping(Buffer.from("8 bytes!"), (error, took, payload) => resolve([error, took >= 0, payload]))));
-    client.settings({ enablePush: false, maxConcurrentStreams: 5 }, (error) => log("settings", error));
+    log(
+      "ping",
+      await new Promise((resolve) =>
+        client.ping(Buffer.from("8 bytes!"), (error, took, payload) =>
+          resolve([error, took >= 0, payload]),
+        ),
+      ),
+    );
+    client.settings({ enablePush: false, maxConcurrentStreams: 5 }, (error) =>
+      log("settings", error),
+    );
     await once(client, "localSettings");
     log("local", client.localSettings.maxConcurrentStreams, client.state.remoteWindowSize > 0);
     const stream = client.request({ ":path": "/fine" });

@@ -23,10 +23,14 @@ server.on("stream", (stream, headers) => {
 const port = await listen(server, "port", "127.0.0.1");
 const client = http2.connect(`http://127.0.0.1:${port}`);
 const pushed = new Promise((resolve) => {
-  client.on("stream", async (stream, headers) => resolve([headers[":path"], (await collect(stream)).toString()]));
+  client.on("stream", async (stream, headers) =>
+    resolve([headers[":path"], (await collect(stream)).toString()]),
+  );
 });
 const stream = client.request({ ":path": "/" });
-stream.on("headers", (headers) => track("information")("headers", headers[":status"], headers.link));
+stream.on("headers", (headers) =>
+  track("information")("headers", headers[":status"], headers.link),
+);
 stream.on("trailers", (trailers) => track("trailers")("trailers", { ...trailers }));
 log("body", (await collect(stream)).toString());
 log("pushed", await pushed);

@@ -6,15 +6,26 @@ const { ca, localhost } = require("../../certificates.cjs");
 
 (async () => {
   const log = track("all");
-  const server = http2.createSecureServer({ ...localhost, allowHTTP1: true }, async (request, response) => {
-    const body = await collect(request);
-    response.setHeader("x-version", request.httpVersion);
-    response.end(`${request.method} ${request.url} ${request.httpVersion} ${body} ${request.socket.encrypted}`);
-  });
+  const server = http2.createSecureServer(
+    { ...localhost, allowHTTP1: true },
+    async (request, response) => {
+      const body = await collect(request);
+      response.setHeader("x-version", request.httpVersion);
+      response.end(
+        `${request.method} ${request.url} ${request.httpVersion} ${body} ${request.socket.encrypted}`,
+      );
+    },
+  );
   const port = await listen(server, "port");
   const client = http2.connect(`https://localhost:${port}`, { ca });
   await once(client, "connect");
-  log("session", client.encrypted, client.alpnProtocol, client.socket.authorized, client.socket.getProtocol());
+  log(
+    "session",
+    client.encrypted,
+    client.alpnProtocol,
+    client.socket.authorized,
+    client.socket.getProtocol(),
+  );
   const answers = await Promise.all(
     ["GET", "POST", "PUT"].map(async (method) => {
       const stream = client.request({ ":method": method, ":path": `/${method}` });

@@ -15,11 +15,20 @@ const { certificates, describe, serverOptions, trusting } = require("./_peers.cj
   for (const [name, options] of [
     ["1 unknown authority", { port, host: "127.0.0.1" }],
     ["2 self-signed", { port: selfPort, host: "127.0.0.1" }],
-    ["3 self-signed and trusted", { port: selfPort, host: "127.0.0.1", ca: certificates.self.cert }],
+    [
+      "3 self-signed and trusted",
+      { port: selfPort, host: "127.0.0.1", ca: certificates.self.cert },
+    ],
     ["4 not rejected", { port: selfPort, host: "127.0.0.1", rejectUnauthorized: false }],
     ["5 wrong name", trusting(port, { servername: "wrong.example" })],
     ["6 localhost", trusting(port, { host: "localhost" })],
-    ["7 own check", trusting(port, { checkServerIdentity: (host, certificate) => new Error(`${host} is not ${certificate.subject.CN}`) })],
+    [
+      "7 own check",
+      trusting(port, {
+        checkServerIdentity: (host, certificate) =>
+          new Error(`${host} is not ${certificate.subject.CN}`),
+      }),
+    ],
     ["8 wrong version", trusting(port, { maxVersion: "TLSv1.2", minVersion: "TLSv1.2" })],
   ]) {
     const log = track(name);

@@ -9,7 +9,13 @@ const { certificates, serverOptions, trusting } = require("./_peers.cjs");
     ["2 demanded", true],
   ]) {
     const server = tls.createServer(
-      { ...serverOptions, ca: certificates.ca, requestCert: true, rejectUnauthorized, maxVersion: "TLSv1.2" },
+      {
+        ...serverOptions,
+        ca: certificates.ca,
+        requestCert: true,
+        rejectUnauthorized,
+        maxVersion: "TLSv1.2",
+      },
       (socket) => {
         const subject = socket.getPeerCertificate().subject?.CN;
         socket.end(`${socket.authorized} ${socket.authorizationError} ${subject}`);

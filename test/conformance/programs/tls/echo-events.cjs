@@ -11,7 +11,13 @@ const { describe, serverOptions, trusting } = require("./_peers.cjs");
   server.on("secureConnection", (socket) => {
     const log = track("accepted");
     watchSocket(log, socket, ["data", "secure"]);
-    log("is", describe(socket), socket instanceof net.Socket, socket.remoteAddress, socket.remoteFamily);
+    log(
+      "is",
+      describe(socket),
+      socket instanceof net.Socket,
+      socket.remoteAddress,
+      socket.remoteFamily,
+    );
     socket.on("data", (data) => socket.write(data));
     socket.on("close", () => server.close());
   });
@@ -21,7 +27,14 @@ const { describe, serverOptions, trusting } = require("./_peers.cjs");
   watchSocket(log, client, ["secureConnect", "data"]);
   log("at first", client.connecting, client.encrypted, client.readyState, client.authorized);
   client.on("secureConnect", () => {
-    log("is", describe(client), client instanceof net.Socket, client.remoteAddress, client.remotePort, client.address().family);
+    log(
+      "is",
+      describe(client),
+      client instanceof net.Socket,
+      client.remoteAddress,
+      client.remotePort,
+      client.address().family,
+    );
     client.write("secret", () => log("written"));
   });
   client.on("data", () => client.end());

@@ -31,7 +31,10 @@ const { serverOptions, trusting } = require("./_peers.cjs");
   const server = tls.createServer({ ...serverOptions, handshakeTimeout: 60 });
   server.on("secureConnection", () => track("server")("never"));
   const refused = (name) => {
-    server.once("tlsClientError", (error, peer) => track(name)("tlsClientError", error.code, peer.destroyed));
+    server.once("tlsClientError", (error, peer) => {
+      track(name)("tlsClientError", error.code, peer.destroyed);
+      peer.destroy();
+    });
   };
   const port = await listen(server, "port", "127.0.0.1");
   refused("3 plain client");
@@ -68,5 +71,10 @@ const { serverOptions, trusting } = require("./_peers.cjs");
   attempt(log, "no port", () => tls.connect({}));
   attempt(log, "bad ciphers", () => tls.createSecureContext({ ciphers: "none-such" }));
   attempt(log, "socket", () => tls.connect({ socket: 5, port: 70_000 }));
-  log("defaults", tls.DEFAULT_MAX_VERSION, tls.DEFAULT_MIN_VERSION, tls.rootCertificates.length > 50);
+  log(
+    "defaults",
+    tls.DEFAULT_MAX_VERSION,
+    tls.DEFAULT_MIN_VERSION,
+    tls.rootCertificates.length > 50,
+  );
 })();

@@ -9,7 +9,9 @@ const { certificates, serverOptions } = require("./_peers.cjs");
   let connections = 0;
   const server = https.createServer(serverOptions, async (request, response) => {
     const { socket } = request;
-    response.end(`${request.method} ${request.url} ${socket.encrypted} ${socket.getProtocol()} ${socket.servername} ${await collect(request)}`);
+    response.end(
+      `${request.method} ${request.url} ${socket.encrypted} ${socket.getProtocol()} ${socket.servername} ${await collect(request)}`,
+    );
   });
   server.on("secureConnection", () => connections++);
   log("server", server instanceof tls.Server);
@@ -23,13 +25,27 @@ const { certificates, serverOptions } = require("./_peers.cjs");
     const request = https.request({ port, agent, ...options });
     request.end(options.method === "POST" ? "body" : undefined);
     const [response] = await once(request, "response");
-    log("answer", response.statusCode, await collect(response), response.socket.authorized, request.reusedSocket, connections);
+    log(
+      "answer",
+      response.statusCode,
+      await collect(response),
+      response.socket.authorized,
+      request.reusedSocket,
+      connections,
+    );
     await new Promise(setImmediate);
   }
   agent.destroy();
-  const [byUrl] = await once(https.get(`https://localhost:${port}/url`, { ca: certificates.ca, agent: false }), "response");
+  const [byUrl] = await once(
+    https.get(`https://localhost:${port}/url`, { ca: certificates.ca, agent: false }),
+    "response",
+  );
   log("by url", await collect(byUrl));
-  for (const options of [{}, { ca: certificates.ca, servername: "wrong.example" }, { rejectUnauthorized: false }]) {
+  for (const options of [
+    {},
+    { ca: certificates.ca, servername: "wrong.example" },
+    { rejectUnauthorized: false },
+  ]) {
     const request = https.get({ port, host: "127.0.0.1", agent: false, ...options });
     await new Promise((resolve) => {
       request.on("error", (error) => {
@@ -37,7 +53,12 @@ const { certificates, serverOptions } = require("./_peers.cjs");
         resolve();
       });
       request.on("response", async (response) => {
-        log("answer", await collect(response), response.socket.authorized, response.socket.authorizationError);
+        log(
+          "answer",
+          await collect(response),
+          response.socket.authorized,
+          response.socket.authorizationError,
+        );
         resolve();
       });
     });
@@ -45,7 +66,13 @@ const { certificates, serverOptions } = require("./_peers.cjs");
   const signal = AbortSignal.timeout(20);
   const silent = https.createServer(serverOptions, () => {});
   const other = await listen(silent, "silent", "127.0.0.1");
-  const aborted = https.get({ port: other, host: "127.0.0.1", ca: certificates.ca, signal, agent: false });
+  const aborted = https.get({
+    port: other,
+    host: "127.0.0.1",
+    ca: certificates.ca,
+    signal,
+    agent: false,
+  });
   log("aborted", (await once(aborted, "error"))[0].name);
   silent.close();
   silent.closeAllConnections();

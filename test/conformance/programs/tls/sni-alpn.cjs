@@ -16,7 +16,9 @@ const { certificates, describe, serverOptions, trusting } = require("./_peers.cj
   const connect = async (port, more) => {
     const socket = tls.connect(trusting(port, more));
     try {
-      await new Promise((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+      await new Promise((resolve, reject) =>
+        socket.once("secureConnect", resolve).once("error", reject),
+      );
       log("client", more, describe(socket));
       log("data", (await once(socket, "data"))[0]);
       socket.destroy();
@@ -36,7 +38,14 @@ const { certificates, describe, serverOptions, trusting } = require("./_peers.cj
     SNICallback: (name, callback) => {
       log("SNICallback", name);
       if (name === "bad.example") callback(new Error("no such name"));
-      else setImmediate(callback, null, tls.createSecureContext(name === "other.example" ? certificates.other : certificates.localhost));
+      else
+        setImmediate(
+          callback,
+          null,
+          tls.createSecureContext(
+            name === "other.example" ? certificates.other : certificates.localhost,
+          ),
+        );
     },
   });
   choosing.on("secureConnection", (socket) => socket.end("chosen").on("error", () => {}));

@@ -37,7 +37,6 @@ const { certificates, describe, serverOptions } = require("./_peers.cjs");
 
   const under = await start();
   const wrapped = new tls.TLSSocket(under, { ca: certificates.ca });
-  await once(wrapped, "secure");
   wrapped.write("wrapped");
   log("data", (await once(wrapped, "data"))[0]);
   wrapped.destroy();
