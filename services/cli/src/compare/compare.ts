@@ -81,7 +81,7 @@ export async function compare(options: CompareOptions): Promise<number> {
 
 function introduction({ modes, repeats, warmUpSeconds, seconds, ...rest }: CompareOptions): string {
   const blocks = modes.length * repeats;
-  const estimate = Math.ceil(blocks * (warmUpSeconds + seconds + 3));
+  const estimate = Math.ceil(blocks * (warmUpSeconds + seconds + 2));
   return (
     `RUBiS, ${rest.mix} mix, ${rest.clients} clients: ${modes.join(" and ")}, ` +
     `${repeats} ${repeats === 1 ? "repeat" : "repeats"} of ${seconds} s each, about ${estimate} s in all ` +

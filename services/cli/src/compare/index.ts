@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { MODES } from "./modes.ts";
 import { type CompareArguments, compareOptions, OptionError } from "./options.ts";
 
 /** Exit code for options that cannot be used. */
@@ -10,10 +11,10 @@ export function compareCommand(): Command {
   return command
     .description("measure the RUBiS tiers in every mode and write a report")
     .option("--quick", "short repeats: done within a minute")
-    .option("--modes <list>", "modes to measure, separated by commas (native,outsourced)")
-    .option("--repeats <n>", "repeats of each mode (3)")
+    .option("--modes <list>", `modes to measure, separated by commas (${MODES.join(",")})`)
+    .option("--repeats <n>", "repeats of each mode (6; quick: 4)")
     .option("--clients <n>", "emulated clients (32)")
-    .option("--seconds <s>", "length of the measured run of a repeat (20; quick: 3)")
+    .option("--seconds <s>", "length of the measured run of a repeat (15; quick: 2.5)")
     .option("--mix <name>", "bidding or browsing (bidding)")
     .option("--scale <n>", "thousands of items for sale (1)")
     .option("--seed <n>", "seed of the clients (1)")

@@ -78,16 +78,16 @@ function mixOf(text: string | undefined): Mix {
 /** Checks the options and fills in what was not given. */
 export function compareOptions(given: CompareArguments): CompareOptions {
   const quick = given.quick ?? false;
-  const seconds = numeric("seconds", given.seconds, quick ? 3 : 20, { low: 0.5, high: 3600 });
+  const seconds = numeric("seconds", given.seconds, quick ? 2.5 : 15, { low: 0.5, high: 3600 });
   if (given.out?.trim() === "") throw new OptionError("--out must name a directory.");
   return {
     quick,
     modes: modesOf(given.modes),
-    repeats: numeric("repeats", given.repeats, 3, { low: 1, high: 100, whole: true }),
+    repeats: numeric("repeats", given.repeats, quick ? 4 : 6, { low: 1, high: 100, whole: true }),
     clients: numeric("clients", given.clients, 32, { low: 1, high: 10_000, whole: true }),
     seconds,
     // The first seconds run unoptimised code in every process; they are not measured.
-    warmUpSeconds: quick ? 2 : Math.min(8, Math.max(2, seconds / 2)),
+    warmUpSeconds: quick ? 2 : Math.min(5, Math.max(2, seconds / 2)),
     mix: mixOf(given.mix),
     scale: numeric("scale", given.scale, 1, { low: 0.01, high: 1000 }),
     seed: numeric("seed", given.seed, 1, { low: 0, high: 4_294_967_295, whole: true }),

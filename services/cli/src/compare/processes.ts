@@ -16,7 +16,7 @@ export class ProcessError extends Error {
   }
 }
 
-const KEPT_LINES = 20;
+const KEPT_LINES = 40;
 /** How long a process may take to end after SIGTERM. */
 const GRACE_MS = 3_000;
 

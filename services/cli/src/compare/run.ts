@@ -107,6 +107,9 @@ async function measure(
       deployment.died,
       rejectOnAbort(signal),
     ]);
+    if (summary.interactions === 0) {
+      throw new Error(`no page was answered (${summary.errorSamples[0] ?? "no error either"})`);
+    }
     return { load: summary, ...difference(before, after ?? read()) };
   } finally {
     await generator.stop();

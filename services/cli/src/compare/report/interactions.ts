@@ -14,6 +14,8 @@ export interface InteractionCell {
 
 export interface InteractionRow {
   readonly state: string;
+  /** Of all interactions, the larger of the modes' shares. */
+  readonly share: number;
   readonly modes: ReadonlyMap<Mode, InteractionCell>;
 }
 

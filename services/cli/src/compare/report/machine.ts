@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { arch, cpus, release, totalmem, type } from "node:os";
+import { VERSION } from "../../version.ts";
 
 /** What the numbers were measured on. */
 export interface Machine {
@@ -13,13 +13,12 @@ export interface Machine {
 
 export function thisMachine(): Machine {
   const processors = cpus();
-  const manifest = new URL("../../../package.json", import.meta.url);
   return {
     cpu: processors[0]?.model.trim() || `unknown (${arch()})`,
     cores: processors.length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     kernel: `${type()} ${release()}`,
     node: process.version,
-    outsock: String(JSON.parse(readFileSync(manifest, "utf8")).version),
+    outsock: VERSION,
   };
 }

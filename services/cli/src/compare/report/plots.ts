@@ -118,6 +118,8 @@ function barsWithRepeats(
 /** Steps towards 99.9 %, evenly spread over the axis: each step leaves less of the tail. */
 const PERCENTILES = Array.from({ length: 121 }, (_, step) => 100 * (1 - 10 ** (-step / 40)));
 
+const LATENCY_TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+
 function latencyCurve(results: readonly RepeatResult[]): TopLevelSpec {
   const modes = measuredModes(results);
   const values = modes.flatMap((mode) => {
@@ -137,7 +139,7 @@ function latencyCurve(results: readonly RepeatResult[]): TopLevelSpec {
     width: WIDTH,
     height: 260,
     data: { values },
-    mark: { type: "line", strokeWidth: 2.5, interpolate: "step-after" },
+    mark: { type: "line", strokeWidth: 2.5 },
     encoding: {
       x: {
         field: "rest",
@@ -145,6 +147,7 @@ function latencyCurve(results: readonly RepeatResult[]): TopLevelSpec {
         scale: { type: "log", domain: [1, 1000], nice: false },
         axis: {
           values: ticks,
+          labelOverlap: false,
           labelExpr: `${names}[toString(datum.value)] + ' %'`,
           title: "part of the pages complete within that time",
         },
@@ -153,7 +156,7 @@ function latencyCurve(results: readonly RepeatResult[]): TopLevelSpec {
         field: "value",
         type: "quantitative",
         scale: { type: "log", nice: false },
-        axis: { title: "latency, ms (logarithmic)", tickCount: 5, format: "~g" },
+        axis: { title: "latency, ms (logarithmic)", values: LATENCY_TICKS, format: "~g" },
       },
       color: colour(modes),
     },
@@ -192,7 +195,7 @@ function overTime(results: readonly RepeatResult[]): TopLevelSpec {
   } as TopLevelSpec;
 }
 
-/** Median and p95 of each interaction. */
+/** The median of each interaction, in every mode. */
 function perInteraction(results: readonly RepeatResult[]): TopLevelSpec {
   const modes = measuredModes(results);
   const values = interactionRows(results).flatMap((row) =>
@@ -211,7 +214,7 @@ function perInteraction(results: readonly RepeatResult[]): TopLevelSpec {
         field: "state",
         type: "nominal",
         sort: interactionRows(results).map(({ state }) => state),
-        axis: { title: null, grid: true, labelLimit: 220 },
+        axis: { title: null, grid: true, labelLimit: 300 },
       },
     },
     layer: [
@@ -265,6 +268,11 @@ export function plots(results: readonly RepeatResult[]): Plot[] {
       title: "Throughput in the order of measurement",
       caption: "A slope that both modes share is drift of the machine.",
       spec: overTime(results),
+    },
+    {
+      title: "Boot",
+      caption: "From the first process started to the first page answered. Less is better.",
+      spec: barsWithRepeats(["boot"], results, "s"),
     },
     {
       title: "Latency by interaction",

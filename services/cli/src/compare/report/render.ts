@@ -73,11 +73,12 @@ function interactionTable(results: readonly RepeatResult[]) {
     return {
       state: row.state,
       cells: [
+        percent(row.share),
         ...modes.flatMap((mode) => {
           const cell = row.modes.get(mode);
-          if (cell === undefined) return Array.from({ length: 6 }, () => NOT_THERE);
+          if (cell === undefined) return Array.from({ length: 5 }, () => NOT_THERE);
           const times = [cell.p50Ms, cell.p95Ms, cell.p99Ms].map((ms) => ms.toFixed(2));
-          return [String(cell.count), percent(cell.share), String(cell.errors), ...times];
+          return [String(cell.count), String(cell.errors), ...times];
         }),
         ...others.map((mode) => {
           const other = row.modes.get(mode)?.p50Ms ?? 0;
@@ -139,7 +140,7 @@ const NOTES = [
   "Small ratios on a small or shared machine can be noise: believe an interval, not a ratio alone, and expect other numbers on another machine.",
 ];
 
-const RATIO_MEANING = `A ratio is the geometric mean, over the repeats, of the mode's value divided by ${BASELINE}'s value in the same repeat. Its interval is Student's t on the logarithms of those ratios; below ${MIN_PAIRS} repeats there is none. With 3 repeats the interval is wide by nature (t = 4.3). "no difference shown" means that the interval includes 1.`;
+const RATIO_MEANING = `A ratio is the geometric mean, over the repeats, of the mode's value divided by ${BASELINE}'s value in the same repeat. Its interval is Student's t on the logarithms of those ratios; below ${MIN_PAIRS} repeats there is none. With few repeats the interval is wide by nature (with 3, t is 4.3; with 6, 2.6). "no difference shown" means that the interval includes 1.`;
 
 /** The whole report as one HTML page that needs nothing else. */
 export async function renderReport(comparison: Comparison): Promise<string> {

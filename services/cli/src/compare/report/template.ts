@@ -22,11 +22,14 @@ p { margin: 8px 0; max-width: 78ch; }
 .card b { display: block; font-size: 26px; line-height: 1.2; }
 .card span { display: block; color: #555; font-size: 13px; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }
-th, td { padding: 5px 12px; text-align: right; border-bottom: 1px solid #e6e6e6; white-space: nowrap; }
-th { font-weight: 600; vertical-align: bottom; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; }
+th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid #e6e6e6; white-space: nowrap; }
+th { font-weight: 600; vertical-align: bottom; white-space: normal; }
+th.wide { white-space: nowrap; }
+td.better, td.worse, td.same { text-align: left; }
 thead th { border-bottom: 2px solid #bbb; }
 th:first-child, td:first-child { text-align: left; }
+th.group { text-align: center; } .first, th.group { padding-left: 26px; }
 td.better { color: #00704c; } td.worse { color: #b3261e; } td.same { color: #555; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); gap: 28px; }
@@ -53,7 +56,7 @@ ul { padding-left: 20px; margin: 8px 0; } li { max-width: 84ch; margin: 4px 0; }
 
 <h2>Result</h2>
 <div class="scroll"><table>
-<thead><tr><th>median of the repeats</th><% for (const mode of it.modes) { %><th><i class="dot" style="background:<%= mode.colour %>"></i><%= mode.name %></th><% } %><% for (const title of it.ratioTitles) { %><th><%= title %></th><th>95 % interval</th><th></th><% } %></tr></thead>
+<thead><tr><th>median of the repeats</th><% for (const mode of it.modes) { %><th class="wide"><i class="dot" style="background:<%= mode.colour %>"></i><%= mode.name %></th><% } %><% for (const title of it.ratioTitles) { %><th class="wide"><%= title %></th><th class="wide">95 % interval</th><th></th><% } %></tr></thead>
 <tbody>
 <% for (const row of it.rows) { %><tr><td><%= row.label %> <span class="small"><%= row.unit %></span></td><% for (const value of row.values) { %><td><%= value %></td><% } %><% for (const ratio of row.ratios) { %><td><%= ratio.ratio %></td><td><%= ratio.interval %></td><td class="<%= ratio.className %>"><%= ratio.verdict %></td><% } %></tr>
 <% } %></tbody></table></div>
@@ -67,15 +70,15 @@ ul { padding-left: 20px; margin: 8px 0; } li { max-width: 84ch; margin: 4px 0; }
 <h2>Each interaction</h2>
 <p class="small">Counts over all repeats; times in ms, medians over the repeats of each repeat's percentile. Rare interactions have few samples: look at the count before the time.</p>
 <div class="scroll"><table>
-<thead><tr><th rowspan="2">interaction</th><% for (const mode of it.modes) { %><th colspan="6" style="text-align:center"><i class="dot" style="background:<%= mode.colour %>"></i><%= mode.name %></th><% } %><% for (const title of it.ratioTitles) { %><th rowspan="2">p50<br><%= title %></th><% } %></tr>
-<tr><% for (const mode of it.modes) { %><th>count</th><th>share</th><th>errors</th><th>p50</th><th>p95</th><th>p99</th><% } %></tr></thead>
+<thead><tr><th rowspan="2">interaction</th><th rowspan="2">share</th><% for (const mode of it.modes) { %><th colspan="5" class="group"><i class="dot" style="background:<%= mode.colour %>"></i><%= mode.name %></th><% } %><% for (const title of it.ratioTitles) { %><th rowspan="2" class="first">p50<br><%= title %></th><% } %></tr>
+<tr><% for (const mode of it.modes) { %><th class="first">count</th><th>errors</th><th>p50</th><th>p95</th><th>p99</th><% } %></tr></thead>
 <tbody>
 <% for (const row of it.interactions) { %><tr><td><%= row.state %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr>
 <% } %></tbody></table></div>
 
 <h2>Each repeat</h2>
 <div class="scroll"><table>
-<thead><tr><th>started</th><th>mode</th><th>repeat</th><th>interactions/s</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>errors</th><th>&quot;Sorry&quot;</th><th>boot s</th><th>machine busy</th><th>generator, ms/int.</th></tr></thead>
+<thead><tr><th>started</th><th>mode</th><th>repeat</th><th>interactions/s</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>errors</th><th>&quot;Sorry&quot;</th><th>boot s</th><th>machine busy</th><th>of it by others</th><th>generator CPU ms</th></tr></thead>
 <tbody>
 <% for (const row of it.repeats) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr>
 <% } %></tbody></table></div>
