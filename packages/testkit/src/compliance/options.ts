@@ -2,7 +2,6 @@
 import {
   AF_INET,
   AF_INET6,
-  errnoName,
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_V6ONLY,
@@ -20,18 +19,6 @@ import type { Cases } from "./test-api.ts";
 /** bind and listen. @returns 0 or a negative errno */
 function listenOn(p: Program, fd: number, address: typeof ANY): number {
   return p.sys.bind(fd, address) || p.sys.listen(fd, 16);
-}
-
-/** Lines of a table of /proc/net that have `port` as their local one, cut into fields. */
-function rows(p: Program, path: string, port: number): string[][] {
-  const text = p.sys.readText(path);
-  if (typeof text === "number") throw new Error(`${path}: ${errnoName(-text)}`);
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return text
-    .split("\n")
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[1]?.endsWith(suffix));
 }
 
 export const optionCases: Cases = ({ describe, test, expect }, program) => {
@@ -160,34 +147,34 @@ export const optionCases: Cases = ({ describe, test, expect }, program) => {
       const listener = p.listener();
       const port = p.port(listener);
       const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
-      expect(rows(p, "/proc/net/tcp", port).map((f) => f.slice(1, 4))).toEqual([
+      expect(p.rows("/proc/net/tcp", port).map((f) => f.slice(1, 4))).toEqual([
         [`0100007F:${hexPort}`, "00000000:0000", "0A"],
       ]);
       const client = p.stream();
       ok(await p.connect(client, p.name(listener)));
       const server = await p.accept(listener);
       const clientHex = p.port(client).toString(16).toUpperCase().padStart(4, "0");
-      expect(rows(p, "/proc/net/tcp", port).map((f) => f[3])).toEqual(["0A", "01"]);
-      expect(rows(p, "/proc/net/tcp", p.port(client)).map((f) => f.slice(1, 4))).toEqual([
+      expect(p.rows("/proc/net/tcp", port).map((f) => f[3])).toEqual(["0A", "01"]);
+      expect(p.rows("/proc/net/tcp", p.port(client)).map((f) => f.slice(1, 4))).toEqual([
         [`0100007F:${clientHex}`, `0100007F:${hexPort}`, "01"],
       ]);
       for (const fd of [client, server, listener]) p.close(fd);
-      expect(rows(p, "/proc/net/tcp", port)).toEqual([]);
+      expect(p.rows("/proc/net/tcp", port)).toEqual([]);
     });
 
     test("tcp6 and udp show theirs", () => {
       const p = program();
       const listener = p.listener(LOOPBACK6);
       const loopback6 = "00000000000000000000000001000000";
-      expect(rows(p, "/proc/net/tcp6", p.port(listener))[0]![1]).toMatch(`${loopback6}:`);
+      expect(p.rows("/proc/net/tcp6", p.port(listener))[0]![1]).toMatch(`${loopback6}:`);
       const fd = p.datagram();
-      expect(rows(p, "/proc/net/udp", p.port(fd))[0]![1]).toMatch("0100007F:");
+      expect(p.rows("/proc/net/udp", p.port(fd))[0]![1]).toMatch("0100007F:");
     });
 
     test("a socket that is not bound shows as closed", () => {
       const p = program();
       p.own(p.sys.socket(AF_INET, SOCK_STREAM, 0));
-      expect(rows(p, "/proc/net/tcp", 0).map((f) => f.slice(1, 4))).toContainEqual([
+      expect(p.rows("/proc/net/tcp", 0).map((f) => f.slice(1, 4))).toContainEqual([
         "00000000:0000",
         "00000000:0000",
         "07",

@@ -219,6 +219,18 @@ export class Program {
     return { text: datagram.data.toString("latin1"), from: datagram.from };
   }
 
+  /** Lines of a table of /proc/net that have `port` as their local one, cut into fields. */
+  rows(path: string, port: number): string[][] {
+    const text = this.sys.readText(path);
+    if (typeof text === "number") throw new Error(`${path}: ${errnoName(-text)}`);
+    const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+    return text
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[1]?.endsWith(suffix));
+  }
+
   /** One turn of the event loop. */
   turn(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));

@@ -21,6 +21,9 @@ const ONE = new Uint8Array(1);
 /** Most that two kernels' buffers may take of a peer that does not read. */
 const BUFFERED_MAX = 32 * 1024 * 1024;
 
+/** Most that the guest itself may hold in one direction of a connection. */
+const QUEUED_MAX = 2 * 1024 * 1024;
+
 export const streamCases: Cases = ({ describe, test, expect }, program) => {
   describe("bytes", () => {
     test("written bytes are read in order, across any division", async () => {
@@ -193,6 +196,11 @@ export const streamCases: Cases = ({ describe, test, expect }, program) => {
       }
       expect(written).toBeGreaterThan(0);
       expect(written).toBeLessThan(BUFFERED_MAX);
+      for (const fd of [client, server]) {
+        const queues = p.rows("/proc/net/tcp", p.port(fd))[0]![4]!;
+        for (const bytes of queues.split(":"))
+          expect(Number.parseInt(bytes, 16)).toBeLessThanOrEqual(QUEUED_MAX);
+      }
       let read = 0;
       const reading = p.readToEnd(server, (piece) => {
         read += piece.length;
