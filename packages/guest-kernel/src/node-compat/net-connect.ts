@@ -4,7 +4,7 @@
  */
 import type { LookupFunction, NetConnectOpts } from "node:net";
 import { isIP, isIPv4 } from "node:net";
-import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from "@outsock/abi";
+import { AF_INET, AF_INET6, AF_UNIX, ERRNO, SOCK_STREAM } from "@outsock/abi";
 import type { Natives } from "./natives.ts";
 import { GuestSocket } from "./net-socket.ts";
 import { codedError, connectException, type SystemError } from "./system-errors.ts";
@@ -30,6 +30,14 @@ export interface ConnectOptions {
 interface Address {
   address: string;
   family: number;
+}
+
+/** Node knows block lists of connections from 22.13 on. */
+const [MAJOR = 0, MINOR = 0] = process.versions.node.split(".").map(Number);
+export const HAS_BLOCK_LISTS = MAJOR > 22 || (MAJOR === 22 && MINOR >= 13);
+
+function blocks({ blockList }: ConnectOptions, { address, family }: Address): boolean {
+  return HAS_BLOCK_LISTS && Boolean(blockList?.check(address, `ipv${family}`));
 }
 
 /** Arguments as Node takes them: (options | port, host? | path, callback?). */
@@ -63,9 +71,10 @@ export class Connector {
     const [options, callback] = normalizeArguments(args);
     this.validate(options);
     if (callback !== null) socket.once("connect", callback);
-    if (socket.destroyed) this.revive(socket);
-    // A socket whose `write` was replaced at the end of its last life.
-    delete (socket as { write?: unknown }).write;
+    if (socket.destroyed) socket._revive();
+    // As Node: undoes the `write` of an ended life, and a subclass's with it.
+    const { write } = GuestSocket.prototype;
+    if (socket.write !== write) socket.write = write;
     socket._unrefTimer();
     socket.connecting = true;
     if (options.timeout) socket.setTimeout(options.timeout);
@@ -106,14 +115,6 @@ export class Connector {
     }
   }
 
-  /** A destroyed socket connects again: its streams start anew. */
-  private revive(socket: GuestSocket): void {
-    const states = socket as unknown as {
-      _undestroy(): void;
-    };
-    states._undestroy();
-  }
-
   private attemptPath(socket: GuestSocket, path: string): void {
     const { sys } = GuestSocket.loop;
     const fd = sys.socket(AF_UNIX, SOCK_STREAM, 0);
@@ -151,9 +152,10 @@ export class Connector {
       !localAddress;
     socket._host = host;
     const lookup = options.lookup ?? this.lookup;
+    const hints = options.hints ?? 0;
     const query = {
-      family: family ?? 0,
-      hints: options.hints ?? 0,
+      family,
+      hints: family !== 4 && family !== 6 && hints === 0 ? this.natives.dns.ADDRCONFIG : hints,
       ...(several ? { all: true } : {}),
     };
     lookup(host, query as Parameters<LookupFunction>[1], (error, found, foundFamily) => {
@@ -244,11 +246,15 @@ export class Connector {
       const any = family === 6 ? "::" : "0.0.0.0";
       const local = localAddress || any;
       details = `${local}:${localPort ?? 0}`;
-      const status = sys.bind(fd, {
-        family: isIPv4(local) ? AF_INET : AF_INET6,
-        address: local,
-        port: localPort ?? 0,
-      });
+      // Node asks for an address of the family that it connects by.
+      const wrongFamily = isIPv4(local) !== (family === 4);
+      const status = wrongFamily
+        ? -ERRNO.EINVAL
+        : sys.bind(fd, {
+            family: isIPv4(local) ? AF_INET : AF_INET6,
+            address: local,
+            port: localPort ?? 0,
+          });
       if (status < 0) {
         const error = connectException(status, local, localPort ?? 0);
         error.message = error.message.replace(/^connect/, "bind");
@@ -263,7 +269,7 @@ export class Connector {
 
   private attempt(socket: GuestSocket, to: Address, port: number, options: ConnectOptions): void {
     const { address, family } = to;
-    if (options.blockList?.check(address, `ipv${family}`)) {
+    if (blocks(options, to)) {
       const message = `IP(${address}) is blocked by net.BlockList`;
       socket.destroy(codedError(Error, "ERR_IP_BLOCKED", message));
       return;
@@ -271,6 +277,11 @@ export class Connector {
     socket.emit("connectionAttempt", address, port, family);
     let details: string | undefined;
     const failed = (status: number): void => {
+      if (AT_ONCE.has(-status)) {
+        const local = details ?? unboundName(family);
+        this.fail(socket, connectException(status, address, port, local));
+        return;
+      }
       const error = connectException(status, address, port, details);
       if (details !== undefined) {
         const colon = details.lastIndexOf(":");
@@ -321,7 +332,7 @@ export class Connector {
       before.close(false, () => {});
     }
     socket.autoSelectFamilyAttemptedAddresses!.push(`${address}:${port}`);
-    if (options.blockList?.check(address, `ipv${family}`)) {
+    if (blocks(options, to)) {
       errors.push(
         codedError(Error, "ERR_IP_BLOCKED", `IP(${address}) is blocked by net.BlockList`),
       );
@@ -334,7 +345,8 @@ export class Connector {
     const failed = (status: number): void => {
       over = true;
       clearTimeout(timer);
-      const error = connectException(status, address, port);
+      const local = AT_ONCE.has(-status) ? unboundName(family) : undefined;
+      const error = connectException(status, address, port, local);
       errors.push(error);
       socket.emit("connectionAttemptFailed", address, port, family, error);
       next();
@@ -367,6 +379,16 @@ export class Connector {
       }, wait);
     }
   }
+}
+
+/**
+ * Errors that connect(2) returns at once: Node's message then names the local address too, and
+ * there is no "connectionAttemptFailed".
+ */
+const AT_ONCE = new Set<number>([ERRNO.ENETUNREACH, ERRNO.EACCES, ERRNO.EPERM, ERRNO.EINVAL]);
+
+function unboundName(family: number): string {
+  return family === 6 ? ":::0" : "0.0.0.0:0";
 }
 
 /** AggregateError as Node makes it when every address failed. */
