@@ -41,7 +41,7 @@ describe.skipIf(!BUILT)("errors as natively", () => {
       const { prefix } = await networkNamespace({ loopback: true, blackHole: true });
       const { native, guest } = await both({
         prefix,
-        args: ["timeOut", "unreachable"],
+        args: ["timeOut", "unreachable", "unreachable6", "unreachableBoth"],
         env: { BLACK_HOLE },
       });
       expect(guest).toEqual(native);

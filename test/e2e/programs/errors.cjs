@@ -233,6 +233,21 @@ const cases = {
     if (process.env.BLACK_HOLE === undefined) return undefined;
     return describe(await errorOf(net.connect(9, "203.0.113.9")));
   },
+  async unreachable6() {
+    if (process.env.BLACK_HOLE === undefined) return undefined;
+    return describe(await errorOf(net.connect(9, "2001:db8::9")));
+  },
+  async unreachableBoth() {
+    if (process.env.BLACK_HOLE === undefined) return undefined;
+    const addresses = [
+      { address: "2001:db8::9", family: 6 },
+      { address: "203.0.113.9", family: 4 },
+    ];
+    const lookup = (_name, _options, callback) => callback(null, addresses);
+    const options = { port: 9, host: "both.invalid", autoSelectFamily: true, lookup };
+    const error = await errorOf(net.connect(options));
+    return { code: error.code, name: error.name, errors: error.errors.map((e) => describe(e)) };
+  },
 };
 
 async function main() {
