@@ -146,3 +146,32 @@ function pairs(
       return pair[0] === undefined || pair[1] === undefined ? [] : [[pair[0], pair[1]] as const];
     });
 }
+
+/**
+ * Part of the machine's processor time that went neither to the tiers, the agent nor the load
+ * generator: other programs, and the kernel where it charges nobody.
+ */
+export function othersShare(result: RepeatResult, cores: number): number | undefined {
+  const { machineBusy, generatorCpuMs, load } = result;
+  const ours = totalCpu(result);
+  if (machineBusy === undefined || generatorCpuMs === undefined || ours === undefined) {
+    return undefined;
+  }
+  const all = cores * load.seconds * 1000;
+  return Math.max(0, machineBusy - (ours + generatorCpuMs) / all);
+}
+
+/** Above this share other programs move the numbers. */
+const DISTURBED = 0.1;
+
+/** A sentence for the reader when other programs kept the machine busy; else none. */
+export function disturbance(results: readonly RepeatResult[], cores: number): string[] {
+  const shares = results
+    .map((result) => othersShare(result, cores))
+    .filter((share) => share !== undefined);
+  const most = Math.max(0, ...shares);
+  if (most < DISTURBED) return [];
+  return [
+    `Other programs used up to ${(most * 100).toFixed(0)} % of this machine during the repeats: the numbers are disturbed.`,
+  ];
+}

@@ -1,5 +1,12 @@
 import { Eta } from "eta";
-import { METRICS, type MetricRow, measuredModes, metricRows } from "../metrics.ts";
+import {
+  disturbance,
+  METRICS,
+  type MetricRow,
+  measuredModes,
+  metricRows,
+  othersShare,
+} from "../metrics.ts";
 import { BASELINE, type Mode } from "../modes.ts";
 import { commandLine } from "../options.ts";
 import type { Comparison } from "../results.ts";
@@ -89,7 +96,7 @@ function interactionTable(results: readonly RepeatResult[]) {
   });
 }
 
-function repeatRow(result: RepeatResult): string[] {
+function repeatRow(result: RepeatResult, cores: number): string[] {
   const { load, generatorCpuMs } = result;
   const { p50Ms, p95Ms, p99Ms } = load.latency;
   return [
@@ -102,6 +109,7 @@ function repeatRow(result: RepeatResult): string[] {
     String(load.sorry),
     (result.bootMs / 1000).toFixed(2),
     percent(result.machineBusy),
+    percent(othersShare(result, cores)),
     generatorCpuMs === undefined || load.interactions === 0
       ? NOT_THERE
       : (generatorCpuMs / load.interactions).toFixed(3),
@@ -144,7 +152,7 @@ const RATIO_MEANING = `A ratio is the geometric mean, over the repeats, of the m
 
 /** The whole report as one HTML page that needs nothing else. */
 export async function renderReport(comparison: Comparison): Promise<string> {
-  const { results, options } = comparison;
+  const { results, options, machine } = comparison;
   const modes = measuredModes(results);
   const others = otherModes(results);
   const rows = metricRows(results);
@@ -160,13 +168,14 @@ export async function renderReport(comparison: Comparison): Promise<string> {
           `${errors} requests failed; the first: ${results.find(({ load }) => load.errors > 0)?.load.errorSamples[0] ?? "unknown"}.`,
         ]
       : []),
+    ...disturbance(results, machine.cores),
     ...(options.quick
       ? ["A quick run: short warm-up and short repeats. For numbers to rely on leave out --quick."]
       : []),
   ];
   return new Eta().renderString(TEMPLATE, {
     title: `RUBiS, ${modes.join(" and ")}`,
-    subtitle: `${comparison.startedAt.slice(0, 10)} · ${comparison.machine.cpu}, ${comparison.machine.cores} processors · Node.js ${comparison.machine.node} · ${options.clients} clients, ${options.mix} mix`,
+    subtitle: `${comparison.startedAt.slice(0, 10)} · ${machine.cpu}, ${machine.cores} processors · Node.js ${machine.node} · ${options.clients} clients, ${options.mix} mix`,
     warnings,
     cards: cards(rows, others),
     modes: modes.map((name) => ({ name, colour: MODE_COLOURS[name] })),
@@ -175,7 +184,7 @@ export async function renderReport(comparison: Comparison): Promise<string> {
     ratioNote: ratioNote(results),
     plots: drawn,
     interactions: interactionTable(results),
-    repeats: results.map(repeatRow),
+    repeats: results.map((result) => repeatRow(result, machine.cores)),
     facts: facts(comparison),
     command: commandLine(options),
     notes: NOTES,
