@@ -1,5 +1,6 @@
 import { startGenerator } from "./generator.ts";
 import { LocalLauncher, missingProgram } from "./launcher.ts";
+import { disturbance } from "./metrics.ts";
 import { type CompareOptions, commandLine } from "./options.ts";
 import { ProcessError, ProcessSet } from "./processes.ts";
 import { progressFor } from "./progress.ts";
@@ -107,6 +108,9 @@ async function publish(comparison: Comparison): Promise<void> {
   process.stdout.write(`\n${resultTable(results, colours)}\n`);
   const note = ratioNote(results);
   if (note !== "") process.stdout.write(`${note}\n`);
+  for (const sentence of disturbance(results, comparison.machine.cores)) {
+    process.stdout.write(`${sentence}\n`);
+  }
   const { report } = await writeResults(comparison);
   process.stdout.write(`Report: ${report}\n`);
 }
