@@ -1,17 +1,9 @@
 // The promises API, dns.setServers for the module, Resolver.cancel, timeouts.
 import dns from "node:dns";
-import {
-  getServers,
-  Resolver,
-  resolve,
-  resolve4,
-  resolveMx,
-  reverse,
-  setServers,
-} from "node:dns/promises";
 import { track } from "../../observe.cjs";
 import { start } from "./_server.cjs";
 
+const { Resolver } = dns.promises;
 const log = track("all");
 const server = await start();
 const resolver = new Resolver({ timeout: 100, tries: 1 });
@@ -40,13 +32,15 @@ const called = new Promise((done) =>
 old.cancel();
 await called;
 
-setServers([server.address]);
-log("module", getServers(), dns.getServers());
-await show("resolve4", resolve4("a.test", { ttl: true }));
-await show("resolveMx", resolveMx("mail.test"));
-await show("reverse", reverse("192.0.2.1"));
-await show("resolve", resolve("a.test", "AAAA"));
-const answers = await Promise.all(Array.from({ length: 30 }, () => resolve4("a.test")));
+dns.setServers([server.address]);
+log("module", dns.promises.getServers(), dns.getServers());
+await show("resolve4", dns.promises.resolve4("a.test", { ttl: true }));
+await show("resolveMx", dns.promises.resolveMx("mail.test"));
+await show("reverse", dns.promises.reverse("192.0.2.1"));
+await show("resolve", dns.promises.resolve("a.test", "AAAA"));
+const answers = await Promise.all(
+  Array.from({ length: 30 }, () => dns.promises.resolve4("a.test")),
+);
 log(
   "many",
   answers.every((answer) => answer.join() === "192.0.2.1,192.0.2.2"),
