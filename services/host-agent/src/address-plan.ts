@@ -14,6 +14,10 @@ export const HOST_ADDRESS = "127.77.0.1";
 /** The host's first name server as a guest sees it, where that one listens on the host's loopback. */
 export const NAMESERVER_ADDRESS = "127.77.0.53";
 
+/** 127.0.0.n of a guest is 127.(FIRST_LOOPBACK + n).x.y of the host, for n from 2 to LOOPBACKS. */
+const FIRST_LOOPBACK = 78;
+const LOOPBACKS = 40;
+
 /** A host endpoint to connect to, and the host address to connect from. */
 export interface HostTarget {
   endpoint: Endpoint;
@@ -30,18 +34,49 @@ export function unmapped(endpoint: Endpoint): Endpoint {
   return endpoint;
 }
 
+/** 0.0.0.0 or :: */
+export function isWildcard(endpoint: Endpoint): boolean {
+  const { address } = unmapped(endpoint);
+  return address === "0.0.0.0" || address === "::";
+}
+
 export class AddressPlan {
   /** The guest's own address, as everybody sees it. */
   readonly address: string;
+  private readonly suffix: string;
   readonly loopback4: string;
   readonly loopback6: string;
   private readonly nameserver: Endpoint | undefined;
+  /** Ports that the guest bound on all its addresses, and how often. */
+  private readonly wildcardPorts = new Map<number, number>();
 
   constructor(address: string, nameserver: Endpoint | undefined) {
     this.address = address;
+    this.suffix = address.split(".").slice(2).join(".");
     this.loopback4 = address.replace("127.77.", "127.78.");
     this.loopback6 = address.replace("127.77.", "127.79.");
     this.nameserver = nameserver;
+  }
+
+  /**
+   * Host address of the guest's loopback address `127.a.b.c`: 127.0.0.1 to 127.0.0.40 have one
+   * each, so that a guest can bind one port on several of them; all others are 127.0.0.1.
+   */
+  private loopback(address: string): string {
+    const n = Number(/^127\.0\.0\.(\d+)$/.exec(address)?.[1] ?? 1);
+    if (n < 2 || n > LOOPBACKS) return this.loopback4;
+    return this.address.replace("127.77.", `127.${FIRST_LOOPBACK + n}.`);
+  }
+
+  /** The guest bound `port` on all its addresses: all of its loopback answers there. */
+  holdWildcard(port: number): void {
+    this.wildcardPorts.set(port, (this.wildcardPorts.get(port) ?? 0) + 1);
+  }
+
+  releaseWildcard(port: number): void {
+    const left = (this.wildcardPorts.get(port) ?? 1) - 1;
+    if (left === 0) this.wildcardPorts.delete(port);
+    else this.wildcardPorts.set(port, left);
   }
 
   /** Where a connection or datagram of the guest to `destination` goes. */
@@ -58,8 +93,10 @@ export class AddressPlan {
       return { endpoint: this.nameserver, source: undefined };
     }
     if (address.startsWith("127.77.")) return v4(address, this.address);
-    if (address.startsWith("127.") || address === "0.0.0.0") {
-      return v4(this.loopback4, this.loopback4);
+    if (address === "0.0.0.0") return v4(this.loopback4, this.loopback4);
+    if (address.startsWith("127.")) {
+      const host = this.wildcardPorts.has(port) ? this.loopback4 : this.loopback(address);
+      return v4(host, this.loopback4);
     }
     return v4(address, undefined);
   }
@@ -76,7 +113,9 @@ export class AddressPlan {
     }
     if (address === "::1") return [this.loopback6];
     if (address === this.address) return [this.address];
-    if (address.startsWith("127.") && !address.startsWith("127.77.")) return [this.loopback4];
+    if (address.startsWith("127.") && !address.startsWith("127.77.")) {
+      return [this.loopback(address)];
+    }
     return ERRNO.EADDRNOTAVAIL;
   }
 
@@ -85,6 +124,11 @@ export class AddressPlan {
     const { address, port, family } = unmapped(endpoint);
     if (address === this.loopback4) return { address: "127.0.0.1", port, family: 4 };
     if (address === this.loopback6) return { address: "::1", port, family: 6 };
+    const own = address.split(".");
+    if (address.startsWith("127.") && own.slice(2).join(".") === this.suffix) {
+      const n = Number(own[1]) - FIRST_LOOPBACK;
+      if (n >= 2 && n <= LOOPBACKS) return { address: `127.0.0.${n}`, port, family: 4 };
+    }
     if (address === "127.0.0.1") return { address: HOST_ADDRESS, port, family: 4 };
     if (
       this.nameserver !== undefined &&

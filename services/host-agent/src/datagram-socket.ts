@@ -9,7 +9,7 @@ import { ERRNO, EVENT, errnoOf, OP } from "@outsock/abi";
 import { SysError } from "@outsock/hostsys";
 import { RingConsumer, RingProducer } from "@outsock/ring";
 import { type Endpoint, PayloadWriter, takeDatagram, writeDatagram } from "@outsock/vrpc";
-import { unmapped } from "./address-plan.ts";
+import { isWildcard, unmapped } from "./address-plan.ts";
 import type {
   AllocatedRings,
   GuestSocket,
@@ -72,6 +72,7 @@ export class DatagramSocket implements GuestSocket {
       const { fds, port } = bindAll("udp", addresses, local.port, flags);
       for (const { fd, address } of fds) this.adopt(fd, address);
       this.local = { ...local, port };
+      if (isWildcard(local)) this.context.plan.holdWildcard(port);
     } catch (error) {
       rings.release();
       if (error instanceof SysError) return errnoOf(error.code);
@@ -256,6 +257,8 @@ export class DatagramSocket implements GuestSocket {
     // Datagrams that the guest sent before are in the kernel's hands after this turn.
     this.context.guard(() => this.pump());
     this.closed = closed;
+    const { local } = this;
+    if (local !== undefined && isWildcard(local)) this.context.plan.releaseWildcard(local.port);
     let left = this.real.length;
     const finished = (): void => {
       this.rings?.release();

@@ -17,6 +17,7 @@ import {
   setsockoptInt,
 } from "@outsock/hostsys";
 import { type Endpoint, PayloadWriter } from "@outsock/vrpc";
+import { isWildcard } from "./address-plan.ts";
 import { Listener } from "./listener.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
@@ -78,6 +79,7 @@ export class StreamSocket implements GuestSocket {
   private readonly id: number;
   private readonly pending = new PendingOptions();
   private bound: { fds: BoundFd[]; local: Endpoint } | undefined;
+  private wildcardPort: number | undefined;
   private relay: StreamRelay | undefined;
   private listener: Listener | undefined;
 
@@ -100,6 +102,10 @@ export class StreamSocket implements GuestSocket {
       try {
         const { fds, port } = bindAll("tcp", addresses, local.port, flags);
         this.bound = { fds, local: { ...local, port } };
+        if (isWildcard(local)) {
+          this.wildcardPort = port;
+          this.context.plan.holdWildcard(port);
+        }
         const payload = new PayloadWriter().endpoint(this.bound.local).done();
         this.answer(OP.BIND, sequence, 0, payload);
       } catch (error) {
@@ -238,6 +244,7 @@ export class StreamSocket implements GuestSocket {
   close(reset: boolean, closed: () => void): void {
     for (const { fd } of this.bound?.fds ?? []) closeFd(fd);
     this.bound = undefined;
+    if (this.wildcardPort !== undefined) this.context.plan.releaseWildcard(this.wildcardPort);
     if (this.relay !== undefined) this.relay.close(reset, closed);
     else if (this.listener !== undefined) this.listener.close(closed);
     else closed();

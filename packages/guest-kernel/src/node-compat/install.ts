@@ -1,6 +1,7 @@
 /**
  * Puts node-compat in the place of Node's network modules, for CommonJS and ESM alike.
  */
+import type { EventEmitter } from "node:events";
 import { syncBuiltinESMExports } from "node:module";
 import type { LookupFunction } from "node:net";
 import { type DgramLookup, makeDgram } from "./dgram.ts";
@@ -43,6 +44,7 @@ export function installCompat({ loop, natives, fs, os, address }: Compat): void 
   installServer(loop, natives, lookup);
 
   const connect = makeConnect();
+  GuestSocket.native = net.Socket;
   const Socket = socketConstructor(net.Socket);
   Object.assign(net, { Socket, Stream: Socket, connect, createConnection: connect });
   http.Agent.prototype.createConnection =
@@ -53,13 +55,14 @@ export function installCompat({ loop, natives, fs, os, address }: Compat): void 
     connect(...args: unknown[]): unknown {
       const [options, callback] = tlsArguments(args);
       if (!options.socket && !options.path) {
-        const transport = connect({ ...options, allowHalfOpen: true } as ConnectOptions);
+        const transport = connect({ ...options } as ConnectOptions);
         const given = { ...options, socket: transport };
         const secure = Reflect.apply(
           nativeConnect,
           tls,
           callback === undefined ? [given] : [given, callback],
-        ) as { _host?: string; connecting: boolean };
+        ) as EventEmitter;
+        transport.once("ready", () => secure.emit("ready"));
         return secure;
       }
       return Reflect.apply(nativeConnect, tls, args);

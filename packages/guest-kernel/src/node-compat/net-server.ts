@@ -3,6 +3,7 @@
  * `listen` is replaced; `close`, `address`, `ref`, `unref` and `getConnections` are Node's and use
  * that handle.
  */
+import { AsyncResource } from "node:async_hooks";
 import cluster from "node:cluster";
 import { channel } from "node:diagnostics_channel";
 import { isIP, type LookupFunction, type Server } from "node:net";
@@ -20,7 +21,7 @@ import {
 import type { SocketAddress } from "../net/protocol-family.ts";
 import type { EventLoop, FdHandler } from "./event-loop.ts";
 import type { Natives } from "./natives.ts";
-import { normalizeArguments } from "./net-connect.ts";
+import { HAS_BLOCK_LISTS, normalizeArguments } from "./net-connect.ts";
 import { ACCEPTED, familyOf, GuestSocket, type GuestSocketOptions } from "./net-socket.ts";
 import { codedError, listenException } from "./system-errors.ts";
 
@@ -45,6 +46,7 @@ interface ServerInternals extends Server {
   keepAliveInitialDelay: number;
   maxConnections: number;
   dropMaxConnection?: boolean;
+  blockList?: { check(address: string, family: string): boolean };
 }
 
 class ListenHandle implements FdHandler {
@@ -56,6 +58,8 @@ class ListenHandle implements FdHandler {
   private reserve: number;
   private refed = true;
   private closed = false;
+  /** Connections come in the context that `listen` was called in. */
+  private readonly resource = new AsyncResource("TCPSERVERWRAP");
 
   constructor(loop: EventLoop, server: ServerInternals, descriptor: number) {
     this.loop = loop;
@@ -79,7 +83,7 @@ class ListenHandle implements FdHandler {
         return;
       }
       if (n > 0) this.loop.host.tick();
-      onConnection(this.loop, this.server, fd);
+      this.resource.runInAsyncScope(() => onConnection(this.loop, this.server, fd));
     }
   }
 
@@ -140,6 +144,14 @@ function info(address: SocketAddress | number, prefix: string): Record<string, u
 }
 
 function onConnection(loop: EventLoop, server: ServerInternals, fd: number): void {
+  const { blockList } = server;
+  if (HAS_BLOCK_LISTS && blockList !== undefined) {
+    const peer = loop.sys.getpeername(fd);
+    if (typeof peer !== "number" && blockList.check(peer.address, familyOf(peer).toLowerCase())) {
+      loop.sys.close(fd);
+      return;
+    }
+  }
   const { maxConnections } = server;
   if (maxConnections != null && server._connections >= maxConnections) {
     const data = {
@@ -169,7 +181,7 @@ function onConnection(loop: EventLoop, server: ServerInternals, fd: number): voi
   server._connections++;
   socket.server = server;
   socket._server = server;
-  socket._run(() => server.emit("connection", socket));
+  server.emit("connection", socket);
   if (acceptedChannel.hasSubscribers) acceptedChannel.publish({ socket });
 }
 
@@ -219,6 +231,7 @@ function backlogArgument(args: unknown[]): number | undefined {
 function leftToNode(args: unknown[], options: ListenOptions): boolean {
   if (options.path || options._handle !== undefined) return true;
   if (options.handle !== undefined || typeof options.fd === "number") return true;
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) return true;
   const { port } = options;
   if (args.length === 0 || typeof args[0] === "function") return false;
   if (port === undefined || port === null) {
@@ -237,7 +250,7 @@ export function installServer(loop: EventLoop, natives: Natives, lookup: LookupF
   function listen(this: ServerInternals, ...args: unknown[]): ServerInternals {
     const [options, callback] = normalizeArguments(args) as [ListenOptions, (() => void) | null];
     if (this._handle || leftToNode(args, options)) {
-      if (typeof options.fd === "number") {
+      if (typeof options.fd === "number" && options.fd >= 0) {
         throw codedError(
           Error,
           "ERR_OUTSOCK_FD",
@@ -259,7 +272,8 @@ export function installServer(loop: EventLoop, natives: Natives, lookup: LookupF
     const backlog = options.backlog ?? backlogArgument(args) ?? DEFAULT_BACKLOG;
     const port = Number(options.port ?? 0);
     const start = (address: string | undefined): void => {
-      const shown = address ?? (options.ipv6Only === undefined ? "::" : "::");
+      if (signal?.aborted) return;
+      const shown = address ?? "::";
       const family = isIP(shown) === 4 ? AF_INET : AF_INET6;
       const status = listenOn(
         loop,

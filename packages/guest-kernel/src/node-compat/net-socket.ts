@@ -7,9 +7,10 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import type { AddressInfo, Socket as NativeSocket, SocketConstructorOpts } from "node:net";
-import { Duplex } from "node:stream";
+import { Duplex, type DuplexOptions } from "node:stream";
 import {
   AF_INET6,
+  AF_UNIX,
   ERRNO,
   IP_TOS,
   IPPROTO_IP,
@@ -77,49 +78,83 @@ function writeAfterEnd(
   return false;
 }
 
+function duplexOptions(options: GuestSocketOptions): DuplexOptions {
+  return {
+    ...options,
+    allowHalfOpen: Boolean(options.allowHalfOpen),
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
+  } as DuplexOptions;
+}
+
 export class GuestSocket extends Duplex implements StreamOwner {
   /** Set by `installSockets`: the loop that all sockets of the program share. */
   static loop: EventLoop;
+  /** Node's own class. */
+  static native: typeof NativeSocket;
 
-  connecting = false;
+  declare connecting: boolean;
   /** Node's code and libraries ask for a handle of libuv's; there is none. */
-  _handle: null = null;
-  _server: OwningServer | null = null;
-  server: OwningServer | null = null;
-  _hadError = false;
+  declare _handle: null;
+  declare _server: OwningServer | null;
+  declare server: OwningServer | null;
+  declare _hadError: boolean;
   /** Node walks from a TLS socket to what it runs over. */
-  _parent: null = null;
+  declare _parent: null;
   /** @internal */
-  _host: string | null = null;
-  timeout: number | undefined = undefined;
-  autoSelectFamilyAttemptedAddresses: string[] | undefined = undefined;
+  declare _host: string | null;
+  declare timeout: number | undefined;
+  declare autoSelectFamilyAttemptedAddresses: string[] | undefined;
   /** @internal The descriptor's handle while there is one. */
-  _stream: StreamHandle | undefined = undefined;
-  private _resource: AsyncResource;
-  private _timer: NodeJS.Timeout | undefined = undefined;
-  private _onread:
+  declare _stream: StreamHandle | undefined;
+  declare private _resource: AsyncResource;
+  declare private _timer: NodeJS.Timeout | undefined;
+  declare private _onread:
     | { buffer: Uint8Array | (() => Uint8Array); callback: (n: number, b: Uint8Array) => boolean }
     | undefined;
-  private _onreadBuffer: Uint8Array | undefined = undefined;
-  private _readBefore = 0;
-  private _writtenBefore = 0;
-  private _dispatched = 0;
-  private _pendingBytes = 0;
-  private _resetting = false;
-  private _noDelay = false;
-  private _keepAlive = false;
-  private _keepAliveDelay = 0;
-  private _unrefed = false;
-  private _local: SocketAddress | undefined = undefined;
-  private _peer: SocketAddress | undefined = undefined;
+  declare private _onreadBuffer: Uint8Array | undefined;
+  declare private _readBefore: number;
+  declare private _dispatched: number;
+  declare private _pendingBytes: number;
+  declare private _lastQueue: number;
+  declare private _resetting: boolean;
+  declare private _noDelay: boolean;
+  declare private _keepAlive: boolean;
+  declare private _keepAliveDelay: number;
+  declare private _unrefed: boolean;
+  declare private _local: SocketAddress | undefined;
+  declare private _peer: SocketAddress | undefined;
 
   constructor(options: GuestSocketOptions = {}) {
-    super({
-      ...options,
-      allowHalfOpen: Boolean(options.allowHalfOpen),
-      emitClose: false,
-      autoDestroy: true,
-      decodeStrings: false,
+    super(duplexOptions(options));
+    this._setUp(options);
+  }
+
+  /** @internal The constructor's work, also for objects that a constructor did not make. */
+  _setUp(options: GuestSocketOptions): void {
+    Object.assign(this, {
+      connecting: false,
+      _handle: null,
+      _server: null,
+      server: null,
+      _hadError: false,
+      _parent: null,
+      _host: null,
+      timeout: undefined,
+      autoSelectFamilyAttemptedAddresses: undefined,
+      _stream: undefined,
+      _timer: undefined,
+      _onread: undefined,
+      _onreadBuffer: undefined,
+      _readBefore: 0,
+      _dispatched: 0,
+      _pendingBytes: 0,
+      _lastQueue: 0,
+      _resetting: false,
+      _unrefed: false,
+      _local: undefined,
+      _peer: undefined,
     });
     this._resource = new AsyncResource("TCPSOCKETWRAP", { requireManualDestroy: true });
     this._noDelay = Boolean(options.noDelay);
@@ -168,6 +203,14 @@ export class GuestSocket extends Duplex implements StreamOwner {
     return stream;
   }
 
+  /** @internal A destroyed socket begins another life: its counts start anew. */
+  _revive(): void {
+    (this as unknown as { _undestroy(): void })._undestroy();
+    this._readBefore = 0;
+    this._dispatched = 0;
+    this._peer = undefined;
+  }
+
   /** @internal Runs a callback of the kernel in the socket's asynchronous context. */
   _run(work: () => void): void {
     this._resource.runInAsyncScope(work);
@@ -202,7 +245,7 @@ export class GuestSocket extends Duplex implements StreamOwner {
       const buffer = this._onreadBuffer!;
       if (typeof onread.buffer === "function") this._onreadBuffer = undefined;
       this._run(() => {
-        more = onread.callback(data.length, buffer) !== false;
+        more = onread.callback.call(this, data.length, buffer) !== false;
       });
       return more;
     }
@@ -295,6 +338,8 @@ export class GuestSocket extends Duplex implements StreamOwner {
     this._unrefTimer();
     this._dispatched += length;
     let within = true;
+    // A write that waits goes on in the context that it was made in.
+    const later = AsyncResource.bind((done: () => void) => done());
     stream.write(
       chunks.filter((chunk) => chunk.length > 0),
       (status) => {
@@ -314,20 +359,16 @@ export class GuestSocket extends Duplex implements StreamOwner {
           callback();
         };
         if (within) done();
-        else this._run(done);
+        else later(done);
       },
     );
     within = false;
   }
 
   override _final(callback: WriteCallback): void {
-    if (this.connecting) {
-      this.once("connect", () => this._final(callback));
-      return;
-    }
     const { _stream: stream } = this;
-    if (stream === undefined) {
-      callback();
+    if (this.connecting || stream === undefined) {
+      this.once("connect", () => this._final(callback));
       return;
     }
     const result = stream.shutdown();
@@ -336,7 +377,7 @@ export class GuestSocket extends Duplex implements StreamOwner {
       host.hold();
       host.defer(() => {
         host.release();
-        this._run(() => callback());
+        callback();
       });
     } else {
       callback(errnoException(result, "shutdown"));
@@ -350,10 +391,9 @@ export class GuestSocket extends Duplex implements StreamOwner {
     const { _stream: stream } = this;
     if (stream === undefined) {
       callback(error);
-      process.nextTick(() => this.emit("close", Boolean(error)));
+      process.nextTick(() => this.emit("close"));
     } else {
       this._readBefore += stream.bytesRead;
-      this._writtenBefore += stream.bytesWritten;
       this._stream = undefined;
       const failed = Boolean(error);
       stream.close(this._resetting, () => {
@@ -379,12 +419,10 @@ export class GuestSocket extends Duplex implements StreamOwner {
   }
 
   resetAndDestroy(): this {
-    if (this._stream !== undefined) {
-      if (this.connecting) {
-        this.once("connect", () => this._reset());
-      } else {
-        this._reset();
-      }
+    if (this.connecting) {
+      this.once("connect", () => this._reset());
+    } else if (this._stream !== undefined) {
+      this._reset();
     } else {
       this.destroy(codedError(Error, "ERR_SOCKET_CLOSED", "Socket is closed"));
     }
@@ -408,7 +446,7 @@ export class GuestSocket extends Duplex implements StreamOwner {
   }
 
   get bufferSize(): number | undefined {
-    return this._stream === undefined ? undefined : this.writableLength;
+    return this._stream === undefined && !this.connecting ? undefined : this.writableLength;
   }
 
   get bytesRead(): number {
@@ -437,15 +475,15 @@ export class GuestSocket extends Duplex implements StreamOwner {
   private _sockname(): SocketAddress | undefined {
     if (this._local === undefined && this._stream !== undefined) {
       const local = GuestSocket.loop.sys.getsockname(this._stream.fd);
-      if (typeof local !== "number") this._local = local;
+      if (typeof local !== "number" && local.family !== AF_UNIX) this._local = local;
     }
-    return this._stream === undefined && !this.destroyed ? undefined : this._local;
+    return this._stream === undefined ? undefined : this._local;
   }
 
   private _peername(): SocketAddress | undefined {
     if (this._peer === undefined && this._stream !== undefined && !this.connecting) {
       const peer = GuestSocket.loop.sys.getpeername(this._stream.fd);
-      if (typeof peer !== "number") this._peer = peer;
+      if (typeof peer !== "number" && peer.family !== AF_UNIX) this._peer = peer;
     }
     return this._peer;
   }
@@ -519,6 +557,10 @@ export class GuestSocket extends Duplex implements StreamOwner {
 
   setTimeout(msecs: number, callback?: () => void): this {
     if (this.destroyed) return this;
+    if (!(msecs >= 0 && msecs < Infinity) || (callback && typeof callback !== "function")) {
+      // Bad arguments: Node's own error.
+      GuestSocket.native.prototype.setTimeout.call(new GuestSocket.native(), msecs, callback);
+    }
     this.timeout = msecs;
     clearTimeout(this._timer);
     this._timer = undefined;
@@ -548,7 +590,6 @@ export class GuestSocket extends Duplex implements StreamOwner {
     this._timer?.refresh();
     this.emit("timeout");
   }
-  private _lastQueue = 0;
 
   _unrefTimer(): void {
     this._timer?.refresh();
@@ -582,6 +623,12 @@ export function socketConstructor(native: typeof NativeSocket): typeof NativeSoc
     if (options?.handle || options?.fd !== undefined) return new native(options);
     // Argument errors are Node's own.
     const invalid = options as { objectMode?: unknown; onread?: { buffer?: unknown } } | undefined;
+    const objects = options as
+      | { readableObjectMode?: unknown; writableObjectMode?: unknown }
+      | undefined;
+    if (objects?.readableObjectMode || objects?.writableObjectMode) {
+      new native(options as SocketConstructorOpts);
+    }
     if (invalid?.objectMode || options?.keepAliveInitialDelay !== undefined || invalid?.onread) {
       new native(options as SocketConstructorOpts);
     }
@@ -592,8 +639,11 @@ export function socketConstructor(native: typeof NativeSocket): typeof NativeSoc
       // Node's own subclasses (TLSSocket) call the constructor on their object.
       if (this instanceof native) return Reflect.apply(native, this, [options]) as object;
       if (this instanceof GuestSocket) {
-        // util.inherits-style subclass: not constructible on an existing object by a class.
-        return Object.setPrototypeOf(construct(options, Socket), Object.getPrototypeOf(this));
+        // A subclass made by util.inherits: its object is there already.
+        const given = options ?? {};
+        Reflect.apply(Duplex as unknown as () => void, this, [duplexOptions(given)]);
+        this._setUp(given);
+        return this;
       }
       return construct(options, Socket);
     }

@@ -87,9 +87,11 @@ export function mountOutsourced(
   const { name, address, nameservers, search } = link.attachment.reply;
   kernel.rename(name);
   kernel.registerFamily(new OutsourcedFamily(link));
+  // "localhost" has the families that it has on the host: a program sees what it sees natively.
+  const sixNames = `${hostLocalhostHasIPv6() ? "localhost " : ""}ip6-localhost ip6-loopback`;
   kernel.files.write(
     "/etc/hosts",
-    () => `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${name}\n`,
+    () => `127.0.0.1\tlocalhost\n::1\t${sixNames}\n${address}\t${name}\n`,
   );
   kernel.files.write(
     "/etc/resolv.conf",
@@ -98,6 +100,14 @@ export function mountOutsourced(
       (search.length > 0 ? `search ${search.join(" ")}\n` : ""),
   );
   return link;
+}
+
+function hostLocalhostHasIPv6(): boolean {
+  try {
+    return /^\s*::1\s(?:[^#\n]*\s)?localhost(?:\s|$)/m.test(readFileSync("/etc/hosts", "utf8"));
+  } catch {
+    return true;
+  }
 }
 
 /** Makes the host's own sockets those of the guest. */
