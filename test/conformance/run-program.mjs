@@ -71,6 +71,7 @@ export function runProgram(program, mode, { node = process.execPath, env = proce
     const child = spawn(node, [...mode.command(program.path), ...program.args], {
       cwd: program.cwd ?? dirname(program.path),
       env: { ...env, ...program.env, NO_COLOR: "1", FORCE_COLOR: undefined },
+      argv0: "node",
       stdio: [program.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
     const watchdog = setTimeout(() => child.kill("SIGKILL"), WATCHDOG_MS);

@@ -40,7 +40,7 @@ for (const node of nodes) {
       }
       const first = seen.keys().next().value;
       if (values.print) console.log(`== ${program.name}\n${first}`);
-      const hangs = first.includes("the program hangs") || first.includes("SIGKILL");
+      const hangs = first.includes("the program hangs") || first.includes('"signal": "SIGKILL"');
       const complaint = seen.size > 1 ? "UNSTABLE" : hangs ? "HANGS" : slowest > 5000 ? "SLOW" : "";
       if (complaint !== "") {
         unstable++;

@@ -6,11 +6,13 @@ const order = (log) =>
   new Promise((resolve) => {
     setImmediate(() => {
       log("immediate");
-      setImmediate(() => log("second immediate"));
-      setTimeout(() => {
-        log("timeout");
-        resolve();
-      }, 5);
+      setImmediate(() => {
+        log("second immediate");
+        setTimeout(() => {
+          log("timeout");
+          resolve();
+        }, 5);
+      });
       process.nextTick(() => log("tick"));
       Promise.resolve().then(() => log("promise"));
     });
