@@ -47,8 +47,9 @@ export async function compare(options: CompareOptions): Promise<number> {
   say(introduction(options));
   const progress = progressFor(process.stderr);
   let failure: unknown;
+  let repeats = options.repeats;
   try {
-    await runComparison(options, laboratory, progress, interrupt.signal, (result) => {
+    repeats = await runComparison(options, laboratory, progress, interrupt.signal, (result) => {
       results.push(result);
     });
   } catch (error) {
@@ -61,7 +62,7 @@ export async function compare(options: CompareOptions): Promise<number> {
   process.off("SIGINT", onSignal);
   process.off("SIGTERM", onSignal);
 
-  const incomplete = failure === undefined ? undefined : whyIncomplete(failure, results, options);
+  const incomplete = whyIncomplete(failure, results.length, repeats, options);
   if (incomplete !== undefined) say(`\noutsock compare: ${incomplete}`);
   if (failure instanceof ProcessError) {
     for (const line of failure.lastLines) say(`  ${failure.processName}: ${line}`);
@@ -92,11 +93,17 @@ function introduction({ modes, repeats, warmUpSeconds, seconds, ...rest }: Compa
 
 function whyIncomplete(
   failure: unknown,
-  results: readonly RepeatResult[],
-  { modes, repeats }: CompareOptions,
-): string {
-  const planned = modes.length * repeats;
-  const done = `${results.length} of ${planned} repeats were measured`;
+  measured: number,
+  repeats: number,
+  options: CompareOptions,
+): string | undefined {
+  const { modes, budgetSeconds } = options;
+  if (failure === undefined) {
+    return repeats === options.repeats
+      ? undefined
+      : `${repeats} of ${options.repeats} repeats of each mode, to end within ${budgetSeconds} s.`;
+  }
+  const done = `${measured} of ${modes.length * options.repeats} runs were measured`;
   if (failure instanceof Interrupted) return `Interrupted: ${done}.`;
   const message = failure instanceof Error ? failure.message : String(failure);
   return `Failed: ${message}; ${done}.`;

@@ -13,6 +13,8 @@ export interface CompareOptions {
   readonly seed: number;
   /** Factor on think time. */
   readonly think: number;
+  /** Leaves out the last repeats rather than take longer; absent when the user set the length. */
+  readonly budgetSeconds?: number;
   /** Directory under which the results are written. */
   readonly out: string;
 }
@@ -79,6 +81,7 @@ function mixOf(text: string | undefined): Mix {
 export function compareOptions(given: CompareArguments): CompareOptions {
   const quick = given.quick ?? false;
   const seconds = numeric("seconds", given.seconds, quick ? 2.5 : 15, { low: 0.5, high: 3600 });
+  const ownLength = given.repeats !== undefined || given.seconds !== undefined;
   if (given.out?.trim() === "") throw new OptionError("--out must name a directory.");
   return {
     quick,
@@ -92,6 +95,7 @@ export function compareOptions(given: CompareArguments): CompareOptions {
     scale: numeric("scale", given.scale, 1, { low: 0.01, high: 1000 }),
     seed: numeric("seed", given.seed, 1, { low: 0, high: 4_294_967_295, whole: true }),
     think: numeric("think", given.think, 0, { low: 0, high: 100 }),
+    ...(ownLength ? {} : { budgetSeconds: quick ? 60 : 300 }),
     out: given.out ?? "results",
   };
 }

@@ -151,7 +151,12 @@ export class ManagedProcess {
 /** Every process that a comparison has started and not yet stopped. */
 export class ProcessSet {
   readonly #running = new Set<ManagedProcess>();
-  readonly #watchdog = new Watchdog();
+  readonly #watchdog: Watchdog;
+
+  /** The directory goes with the processes if this process is killed. */
+  constructor(scratch: string) {
+    this.#watchdog = new Watchdog(scratch);
+  }
 
   start(name: string, args: readonly string[], options: StartOptions): ManagedProcess {
     const started = new ManagedProcess(name, args, options);

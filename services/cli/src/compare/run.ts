@@ -4,6 +4,7 @@ import type { Consumer, Deployment, Launcher } from "./launcher.ts";
 import { type Block, type Mode, schedule } from "./modes.ts";
 import type { CompareOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
+import { MIN_PAIRS } from "./statistics.ts";
 
 /** Processor time in ms of each process over the run. */
 export type CpuTimes = Readonly<Partial<Record<Consumer, number>>>;
@@ -35,7 +36,12 @@ export interface Laboratory {
   /** Processor time of a process so far; undefined when it cannot be known. */
   cpuMs?(pid: number): number | undefined;
   machineTime?(): MachineTime | undefined;
+  /** Milliseconds of a monotonic clock. */
+  now?(): number;
 }
+
+/** What is kept of the time for the end: the plots and the report. */
+const CLOSING_SECONDS = 3;
 
 interface Clocks {
   readonly consumers: ReadonlyMap<Consumer, number | undefined>;
@@ -44,9 +50,25 @@ interface Clocks {
 }
 
 /**
+ * Another repeat as long as the longest so far would break the budget. Never true before there
+ * are enough repeats for an interval.
+ */
+function outOfTime(
+  budgetSeconds: number | undefined,
+  startedMs: number,
+  nowMs: number,
+  done: number,
+  longestMs: number,
+): boolean {
+  if (budgetSeconds === undefined || done < MIN_PAIRS) return false;
+  return nowMs + longestMs > startedMs + (budgetSeconds - CLOSING_SECONDS) * 1000;
+}
+
+/**
  * Measures every block of the schedule, one after the other. Nothing of a mode runs while another
  * is measured: an idle guest may poll. `onResult` gets each result as it is there, so that an
- * interruption loses only the block under way.
+ * interruption loses only the block under way. Gives the number of repeats measured, which is
+ * smaller than asked for when the time was up.
  */
 export async function runComparison(
   options: CompareOptions,
@@ -54,15 +76,26 @@ export async function runComparison(
   progress: Progress,
   signal: AbortSignal,
   onResult: (result: RepeatResult) => void,
-): Promise<void> {
+): Promise<number> {
   const blocks = schedule(options.modes, options.repeats);
+  const now = laboratory.now ?? (() => performance.now());
+  const started = now();
+  let repeatStarted = started;
+  let longest = 0;
   for (const [index, block] of blocks.entries()) {
     signal.throwIfAborted();
+    if (index > 0 && block.repeat !== blocks[index - 1]?.repeat) {
+      longest = Math.max(longest, now() - repeatStarted);
+      repeatStarted = now();
+      const done = block.repeat - 1;
+      if (outOfTime(options.budgetSeconds, started, repeatStarted, done, longest)) return done;
+    }
     progress.block(block, index, blocks.length);
     const result = await runBlock(block, laboratory, progress, signal);
     progress.blockDone(result, index, blocks.length);
     onResult(result);
   }
+  return options.repeats;
 }
 
 async function runBlock(

@@ -57,6 +57,8 @@ export function resultTable(results: readonly RepeatResult[], colours: boolean):
       ...modes.map(() => "right" as const),
       ...others.flatMap(() => ["right" as const, "left" as const]),
     ],
+    // No rules between the rows: the table fits a terminal of 24 lines.
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
     style: colours ? { head: ["bold"], border: ["grey"] } : { head: [], border: [] },
   });
   for (const row of metricRows(results)) {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 /**
  * Reads lists of process ids, one list a line, and keeps the last. When its input ends without the
- * word "bye" its parent died: it kills what is left. A shell is enough, starts in a millisecond
+ * word "bye" its parent died: it kills what is left and removes the directory $1. A shell is enough, starts in a millisecond
  * and weighs nothing beside the processes under measurement.
  */
 const SCRIPT = `
@@ -12,18 +12,22 @@ while read -r line; do
   pids=$line
 done
 for pid in $pids; do kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; done
+[ -n "$1" ] && rm -rf -- "$1"
 exit 0
 `;
 
-/** Kills the given process groups if this process dies without having stopped them (SIGKILL). */
+/**
+ * Kills the given process groups, and removes the scratch directory, if this process dies without
+ * having done so (SIGKILL).
+ */
 export class Watchdog {
   readonly #shell: ChildProcess;
 
-  constructor() {
-    this.#shell = spawn("/bin/sh", ["-c", SCRIPT], {
+  constructor(scratch: string) {
+    this.#shell = spawn("/bin/sh", ["-c", SCRIPT, "watchdog", scratch], {
       stdio: ["pipe", "ignore", "ignore"],
       detached: true,
-      env: {},
+      env: { PATH: "/usr/bin:/bin" },
     });
     // Without a shell there is no safety net; the comparison itself works.
     this.#shell.on("error", () => {});

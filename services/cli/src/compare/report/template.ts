@@ -78,7 +78,7 @@ ul { padding-left: 20px; margin: 8px 0; } li { max-width: 84ch; margin: 4px 0; }
 
 <h2>Each repeat</h2>
 <div class="scroll"><table>
-<thead><tr><th>started</th><th>mode</th><th>repeat</th><th>interactions/s</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>errors</th><th>&quot;Sorry&quot;</th><th>boot s</th><th>machine busy</th><th>of it by others</th><th>generator CPU ms</th></tr></thead>
+<thead><tr><th>started</th><th>mode</th><th>repeat</th><th>interactions/s</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>errors</th><th>&quot;Sorry&quot;</th><th>boot s</th><th>machine busy</th><th>of it by others</th><th>generator CPU, ms/int.</th></tr></thead>
 <tbody>
 <% for (const row of it.repeats) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr>
 <% } %></tbody></table></div>
