@@ -181,7 +181,9 @@ export class Agent {
     let claim: ReturnType<typeof claimAddress> | undefined;
     try {
       claim = claimAddress(request.address);
-      const guest = new Guest(name, claim, this.resolver, request.publish, request.token);
+      const trouble = (sentence: string): void => this.options.log.warn({ guest: name }, sentence);
+      const { publish, token } = request;
+      const guest = new Guest(name, claim, this.resolver, publish, trouble, token);
       this.guests.set(name, guest);
       return guest;
     } catch (error) {

@@ -26,12 +26,16 @@ export class Guest {
   /** Sessions whose last bytes the kernel has not taken yet. */
   draining = 0;
 
-  /** @throws SysError when a port cannot be published */
+  /**
+   * @param trouble told, in a sentence, of a published port that stops to lead to the guest
+   * @throws SysError when a port cannot be published
+   */
   constructor(
     name: string,
     claim: Claim,
     resolver: HostResolver,
     publish: readonly PublishRequest[],
+    trouble: (sentence: string) => void,
     token?: string,
   ) {
     this.name = name;
@@ -39,7 +43,7 @@ export class Guest {
     this.claim = claim;
     this.plan = new AddressPlan(claim.address, resolver.loopbackNameserver);
     try {
-      for (const request of publish) this.ports.push(new PublishedPort(request));
+      for (const request of publish) this.ports.push(new PublishedPort(request, trouble));
     } catch (error) {
       this.release();
       throw error;
