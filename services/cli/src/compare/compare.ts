@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { startGenerator } from "./generator.ts";
 import { LocalLauncher, missingProgram } from "./launcher.ts";
 import { disturbance } from "./metrics.ts";
@@ -28,8 +31,9 @@ export async function compare(options: CompareOptions): Promise<number> {
     return EXIT.failed;
   }
 
-  const processes = new ProcessSet();
-  const launcher = new LocalLauncher(processes, options.scale);
+  const scratch = mkdtempSync(join(tmpdir(), "outsock-compare-"));
+  const processes = new ProcessSet(scratch);
+  const launcher = new LocalLauncher(processes, scratch, options.scale);
   const laboratory: Laboratory = {
     launcher,
     startGenerator: () => startGenerator(processes, options),
@@ -57,7 +61,7 @@ export async function compare(options: CompareOptions): Promise<number> {
   } finally {
     progress.close();
     await processes.close(failure === undefined ? undefined : INTERRUPTED_GRACE_MS);
-    launcher.dispose();
+    rmSync(scratch, { recursive: true, force: true });
   }
   process.off("SIGINT", onSignal);
   process.off("SIGTERM", onSignal);

@@ -1,6 +1,5 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -61,11 +60,12 @@ interface TierStart {
 /** Boots the tiers on this machine, natively or as guests of a private agent. */
 export class LocalLauncher implements Launcher {
   readonly #processes: ProcessSet;
+  readonly #directory: string;
   readonly #scale: number;
-  readonly #directory = mkdtempSync(join(tmpdir(), "outsock-compare-"));
 
-  constructor(processes: ProcessSet, scale: number) {
+  constructor(processes: ProcessSet, scratch: string, scale: number) {
     this.#processes = processes;
+    this.#directory = scratch;
     this.#scale = scale;
     mkdirSync(join(this.#directory, "tmp"));
     mkdirSync(join(this.#directory, "run"), { mode: 0o700 });
@@ -110,11 +110,6 @@ export class LocalLauncher implements Launcher {
       await this.#processes.stop(started, 500);
       throw error;
     }
-  }
-
-  /** Removes the private directory; the processes must have ended. */
-  dispose(): void {
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #start(
