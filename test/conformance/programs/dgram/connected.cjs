@@ -38,13 +38,8 @@ const { attempt, once, port: named, track } = require("../../observe.cjs");
   await once(probe, "close");
   gone.connect(free, "127.0.0.1");
   await once(gone, "connect");
-  gone.on("error", () => {});
-  let seen;
-  gone.on("error", (error) => {
-    seen = error;
-  });
   gone.send("x");
-  for (let i = 0; i < 50 && seen === undefined; i++) await new Promise(setImmediate);
-  log("refused", seen?.code, seen?.syscall);
+  const [seen] = await once(gone, "error");
+  log("refused", seen.code, seen.syscall);
   gone.close();
 })();

@@ -41,5 +41,5 @@ const COUNT = 200;
     most,
   );
   for (const client of clients) client.end();
-  server.close(() => log("closed", open));
+  server.close(() => log("closed"));
 })();
