@@ -76,6 +76,8 @@ export class PublishedPort {
     if (address === "::1" || (address.startsWith("127.") && !address.startsWith("127.77."))) return;
     this.attempt(() => {
       if (this.fd === -1) this.fd = this.bound();
+      // Its connections get it too, so that they do not hold the port against the next listener.
+      setsockoptInt(this.fd, SOL_SOCKET, SO_REUSEADDR, 1);
       const server = listener.add(this.fd);
       this.fd = -1;
       this.leads = true;
