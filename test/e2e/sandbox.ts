@@ -4,7 +4,7 @@ import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { onTestFinished } from "vitest";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { alive } from "./proc.ts";
 import { TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
@@ -141,6 +141,16 @@ export class Sandbox {
 export function sandbox(): Sandbox {
   const made = new Sandbox();
   onTestFinished(() => made.close());
+  return made;
+}
+
+/** A sandbox with an agent for all tests of a `describe`: for those that leave nothing behind. */
+export function sandboxOfAll(): Sandbox {
+  const made = new Sandbox();
+  beforeAll(async () => {
+    await made.agent();
+  });
+  afterAll(() => made.close());
   return made;
 }
 
