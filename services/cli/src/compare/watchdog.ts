@@ -39,6 +39,11 @@ export class Watchdog {
     this.#shell.stdin?.write(`${pids.join(" ")}\n`);
   }
 
+  /** Acts as if this process had died. */
+  abandon(): void {
+    this.#shell.stdin?.end();
+  }
+
   dismiss(): void {
     this.#shell.stdin?.end("bye\n");
   }
