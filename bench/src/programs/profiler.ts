@@ -7,8 +7,14 @@ import { Session } from "node:inspector";
 
 const INTERVAL_US = 500;
 
+/** A process that replaces itself must not have a profiler: its SIGPROF would kill what follows. */
+function replacesItself(): boolean {
+  const [, program = "", command] = process.argv;
+  return /\boutsock(\.js)?$/.test(program) && command === "run";
+}
+
 const file = process.env.BENCH_PROFILE;
-if (file !== undefined) {
+if (file !== undefined && !replacesItself()) {
   const session = new Session();
   session.connect();
   session.post("Profiler.enable");
