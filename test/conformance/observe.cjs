@@ -93,7 +93,9 @@ function plain(value) {
   if (Array.isArray(value)) return value.map(plain);
   if (value !== null && typeof value === "object") {
     return Object.fromEntries(
-      Object.entries(value).map(([key, inner]) => [hidden(key), plain(inner)]),
+      Object.entries(value)
+        .sort()
+        .map(([key, inner]) => [hidden(key), plain(inner)]),
     );
   }
   return value;

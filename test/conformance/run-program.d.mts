@@ -17,7 +17,7 @@ export interface Outcome {
   readonly stdout: string;
   readonly stderr: string;
   readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+  readonly signal: string | null;
 }
 
 export const PROGRAMS: string;
@@ -27,5 +27,5 @@ export function whyNot(program: Program, mode: Mode, nodeMajor: number): string 
 export function runProgram(
   program: Program,
   mode: Mode,
-  options?: { node?: string; env?: NodeJS.ProcessEnv },
+  options?: { node?: string; env?: Record<string, string | undefined> },
 ): Promise<Outcome>;
