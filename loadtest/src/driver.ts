@@ -163,7 +163,7 @@ class LoadRun {
       return answer.body;
     } catch (error) {
       if (this.#stop.signal.aborted) return undefined;
-      this.#failure(state, `${error instanceof Error ? error.message : error} for ${path}`);
+      this.#failure(state, `${error instanceof Error ? error.message : String(error)} for ${path}`);
       await this.#sleep(PAUSE_AFTER_FAILURE_MS);
       return undefined;
     }

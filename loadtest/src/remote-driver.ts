@@ -24,8 +24,8 @@ export type LoadReport =
   | { readonly kind: "failed"; readonly message: string };
 
 export interface LoadEvents {
-  onPhase?(phase: PhaseName | "end"): void;
-  onProgress?(progress: LoadProgress): void;
+  readonly onPhase?: (phase: PhaseName | "end") => void;
+  readonly onProgress?: (progress: LoadProgress) => void;
 }
 
 /** The program to start, with an IPC channel, for `driveRemotely`. */

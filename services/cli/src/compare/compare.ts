@@ -109,7 +109,7 @@ function whyIncomplete(
   }
   const done = `${measured} of ${modes.length * options.repeats} runs were measured`;
   if (failure instanceof Interrupted) return `Interrupted: ${done}.`;
-  const message = failure instanceof Error ? failure.message : String(failure);
+  const message = failure instanceof Error ? failure.message : "unknown reason";
   return `Failed: ${message}; ${done}.`;
 }
 

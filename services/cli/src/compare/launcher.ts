@@ -7,7 +7,7 @@ import type { Mode } from "./modes.ts";
 import type { ManagedProcess, ProcessSet } from "./processes.ts";
 
 /** The tiers, in the order in which they boot. */
-export const TIERS = ["db", "app", "web"] as const;
+const TIERS = ["db", "app", "web"] as const;
 export type Tier = (typeof TIERS)[number];
 
 /** Everything whose processor time is counted: the tiers, and the agent of outsourced guests. */
@@ -194,6 +194,12 @@ async function freePort(): Promise<number> {
   });
 }
 
+/** fetch says only "fetch failed"; its cause says why. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
+
 /** Waits until a page that goes through all three tiers is answered. */
 async function answers(url: string, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + FIRST_PAGE_TIMEOUT_MS;
@@ -208,7 +214,7 @@ async function answers(url: string, signal: AbortSignal): Promise<void> {
       last = `status ${response.status}: ${body.slice(0, 200)}`;
     } catch (error) {
       signal.throwIfAborted();
-      last = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : String(error);
+      last = reason(error);
     }
     await delay(50, undefined, { signal });
   }

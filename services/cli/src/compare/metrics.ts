@@ -90,7 +90,7 @@ export const METRICS: readonly Metric[] = [
   },
 ];
 
-export interface ModeValues {
+interface ModeValues {
   /** In the order of the repeats. */
   readonly values: readonly number[];
   readonly median: number | undefined;

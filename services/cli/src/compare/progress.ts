@@ -66,7 +66,7 @@ const STEPS = 1000;
 const BOOT_PART = 0.1;
 
 /** A bar over the whole comparison, with the phase and the live throughput beside it. */
-export class BarProgress implements Progress {
+class BarProgress implements Progress {
   readonly #bars: MultiBar;
   #bar: SingleBar | undefined;
   #index = 0;

@@ -7,7 +7,7 @@ import type { Progress } from "./progress.ts";
 import { MIN_PAIRS } from "./statistics.ts";
 
 /** Processor time in ms of each process over the run. */
-export type CpuTimes = Readonly<Partial<Record<Consumer, number>>>;
+type CpuTimes = Readonly<Partial<Record<Consumer, number>>>;
 
 /** What one boot, warm-up and run gave. */
 export interface RepeatResult {
@@ -34,10 +34,10 @@ export interface Laboratory {
   readonly launcher: Launcher;
   startGenerator(): Generator;
   /** Processor time of a process so far; undefined when it cannot be known. */
-  cpuMs?(pid: number): number | undefined;
-  machineTime?(): MachineTime | undefined;
+  readonly cpuMs?: (pid: number) => number | undefined;
+  readonly machineTime?: () => MachineTime | undefined;
   /** Milliseconds of a monotonic clock. */
-  now?(): number;
+  readonly now?: () => number;
 }
 
 /** What is kept of the time for the end: the plots and the report. */

@@ -3,7 +3,7 @@ import type { Mode } from "../modes.ts";
 import type { RepeatResult } from "../run.ts";
 import { medianOf } from "../statistics.ts";
 
-export interface InteractionCell {
+interface InteractionCell {
   readonly count: number;
   readonly share: number;
   readonly errors: number;
