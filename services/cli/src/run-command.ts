@@ -99,7 +99,7 @@ async function run(program: string, args: string[], options: Options): Promise<v
   programPath(program);
   const env = environment();
   if (options.mode === "native") become(program, args, env);
-  const paths = agentPaths();
+  const paths = agentPaths(EXIT.CANNOT_START);
   await ensureAgent(paths);
   const runtime = require.resolve("@outsock/guest-kernel/runtime");
   env.NODE_OPTIONS = `${env.NODE_OPTIONS ?? ""} --require ${quoted(runtime)}`.trim();
