@@ -27,6 +27,8 @@ export interface GuestConfig {
   agent: string;
   name?: string;
   token?: string;
+  /** The program of the process whose environment this is. */
+  program?: string;
   publish?: PublishRequest[];
   strace?: boolean;
   /** Leaves the host's network reachable: for kernels without seccomp. */
@@ -95,8 +97,13 @@ function takeNetworkAway(config: GuestConfig, kernel: Kernel): void {
   kernel.log.write("seccomp: AF_INET and AF_INET6 of the host are denied");
 }
 
+/** A worker thread does not know its file yet: it goes by the program that started it. */
+function programName(config: GuestConfig): string {
+  return (isMainThread ? process.argv[1] : config.program) ?? "node";
+}
+
 function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
-  const program = process.argv[1] ?? "node";
+  const program = programName(config);
   try {
     return mountOutsourced(kernel, natives, (turn) => host.defer(turn), config.agent, {
       request: "attach",
@@ -174,7 +181,12 @@ function run(
 
   // Children and threads of the program are processes of the same guest.
   const { publish: _published, ...rest } = config;
-  process.env.OUTSOCK_GUEST = JSON.stringify({ ...rest, name, token });
+  process.env.OUTSOCK_GUEST = JSON.stringify({
+    ...rest,
+    name,
+    token,
+    program: programName(config),
+  });
   process.on("exit", (code) => kernel.log.write(`process ${pid} exited with ${code}`));
 }
 
