@@ -14,7 +14,7 @@ const BIN = fileURLToPath(new URL("../bin/outsock.js", import.meta.url));
 
 async function answers(paths: AgentPaths): Promise<boolean> {
   try {
-    await ask<StatusReply>(paths.socket, { request: "status" });
+    await ask<StatusReply>(paths.socket, { request: "status" }, EXIT.CANNOT_START);
     return true;
   } catch (error) {
     if (error instanceof NoAgent) return false;
