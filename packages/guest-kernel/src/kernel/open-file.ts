@@ -33,6 +33,18 @@ export abstract class OpenFile {
     return -ERRNO.EINVAL;
   }
 
+  /** @returns bytes written of all chunks together, or a negative errno when none was */
+  writev(chunks: readonly Uint8Array[]): number {
+    let total = 0;
+    for (const chunk of chunks) {
+      const n = this.write(chunk);
+      if (n < 0) return total > 0 ? total : n;
+      total += n;
+      if (n < chunk.length) break;
+    }
+    return total;
+  }
+
   /** Bytes that a read would give now (FIONREAD). */
   available(): number {
     return 0;

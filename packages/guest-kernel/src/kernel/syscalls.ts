@@ -163,15 +163,7 @@ export class Syscalls {
   /** @returns bytes written of all chunks together, or an error when none was */
   writev(fd: number, chunks: readonly Uint8Array[]): number {
     const file = this.file(fd);
-    if (file === undefined) return -ERRNO.EBADF;
-    let total = 0;
-    for (const chunk of chunks) {
-      const n = file.write(chunk);
-      if (n < 0) return total > 0 ? total : n;
-      total += n;
-      if (n < chunk.length) break;
-    }
-    return total;
+    return file === undefined ? -ERRNO.EBADF : file.writev(chunks);
   }
 
   /** FIONREAD. */

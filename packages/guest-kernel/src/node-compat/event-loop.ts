@@ -5,6 +5,7 @@
  * Between two handlers the program's ticks and microtasks run, as between two callbacks of libuv;
  * a handler that throws does not keep the others from running.
  */
+import { AsyncResource } from "node:async_hooks";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "@outsock/abi";
 import type { EpollEvent } from "../kernel/epoll.ts";
 import type { Syscalls } from "../kernel/syscalls.ts";
@@ -29,6 +30,8 @@ export class EventLoop {
   readonly sys: Syscalls;
   readonly host: LoopHost;
   private readonly epfd: number;
+  private readonly pending: (() => void)[] = [];
+  private depth = 0;
 
   constructor(sys: Syscalls, host: LoopHost) {
     this.sys = sys;
@@ -55,11 +58,42 @@ export class EventLoop {
   private wait(): void {
     const ready = this.sys.epoll_wait(this.epfd, BATCH, -1, this.resume);
     if (typeof ready !== "number" && ready.length > 0) {
-      this.host.defer(() => this.dispatch(ready, 0));
+      this.later(() => this.dispatch(ready, 0));
     }
   }
 
-  private readonly resume = (events: EpollEvent[]): void => this.dispatch(events, 0);
+  private readonly resume = (events: EpollEvent[]): void =>
+    this.enter(() => this.dispatch(events, 0));
+
+  /**
+   * Runs `callback` after the handlers of this turn and what they queued as ticks and microtasks,
+   * before the immediates that they set: libuv's pending queue. Keeps the caller's context.
+   */
+  post(callback: () => void): void {
+    if (this.depth === 0) setImmediate(callback);
+    else this.pending.push(AsyncResource.bind(callback));
+  }
+
+  /** Runs `work` as a handler in a later turn. */
+  later(work: () => void): void {
+    this.host.defer(() => this.enter(work));
+  }
+
+  private enter(work: () => void): void {
+    this.depth++;
+    try {
+      work();
+      // Ticks may post, and what is posted may queue ticks; each callback may throw.
+      if (this.depth === 1) this.host.tick();
+      for (let callback = this.pending.shift(); callback; callback = this.pending.shift()) {
+        callback();
+        this.host.tick();
+      }
+    } finally {
+      this.depth--;
+      if (this.pending.length > 0) this.later(() => {});
+    }
+  }
 
   private dispatch(events: EpollEvent[], from: number): void {
     let next = from;
@@ -71,7 +105,7 @@ export class EventLoop {
         if (next < events.length) this.host.tick();
       }
     } finally {
-      if (next < events.length) this.host.defer(() => this.dispatch(events, next));
+      if (next < events.length) this.later(() => this.dispatch(events, next));
       else this.wait();
     }
   }

@@ -1,39 +1,46 @@
 /**
  * Puts node-compat in the place of Node's network modules, for CommonJS and ESM alike.
  */
-import type { EventEmitter } from "node:events";
+import { channel } from "node:diagnostics_channel";
 import { syncBuiltinESMExports } from "node:module";
 import type { LookupFunction } from "node:net";
+import type { Duplex } from "node:stream";
 import { type DgramLookup, makeDgram } from "./dgram.ts";
 import { installDns, makeDns } from "./dns.ts";
 import type { EventLoop } from "./event-loop.ts";
 import { patchFs, patchOs } from "./files.ts";
+import { installHandlePassing } from "./handle-passing.ts";
 import type { Natives } from "./natives.ts";
 import { type ConnectOptions, installConnect, normalizeArguments } from "./net-connect.ts";
-import { installServer } from "./net-server.ts";
+import { installServer, isGuestServer } from "./net-server.ts";
 import { GuestSocket, socketConstructor } from "./net-socket.ts";
-import { installTls } from "./tls-transport.ts";
+import { installStreamWrapper, installTls } from "./tls-transport.ts";
 
 export interface Compat {
   loop: EventLoop;
   natives: Natives;
   fs: typeof import("node:fs");
   os: typeof import("node:os");
+  childProcess: typeof import("node:child_process");
   /** The guest's own address. */
   address(): string;
 }
+
+const clientChannel = channel("net.client.socket");
 
 /** `net.connect`: a new socket with the options' own settings. */
 function makeConnect(): (...args: unknown[]) => GuestSocket {
   return function connect(...args: unknown[]): GuestSocket {
     const [options] = normalizeArguments(args);
     const socket = new (GuestSocket as unknown as new (o: object) => GuestSocket)(options);
+    if (clientChannel.hasSubscribers) clientChannel.publish({ socket });
     (socket as unknown as { connect(...a: unknown[]): void }).connect(...args);
     return socket;
   };
 }
 
-export function installCompat({ loop, natives, fs, os, address }: Compat): void {
+export function installCompat(compat: Compat): void {
+  const { loop, natives, fs, os, childProcess, address } = compat;
   GuestSocket.loop = loop;
   const { net, tls, http } = natives;
   const dns = makeDns(loop, natives.dns);
@@ -61,15 +68,23 @@ export function installCompat({ loop, natives, fs, os, address }: Compat): void 
           nativeConnect,
           tls,
           callback === undefined ? [given] : [given, callback],
-        ) as EventEmitter;
+        ) as Duplex;
         transport.once("ready", () => secure.emit("ready"));
         return secure;
       }
       return Reflect.apply(nativeConnect, tls, args);
     },
   });
+  installStreamWrapper(tls);
   installTls(tls);
   Object.assign(natives.dgram, dgram);
+  installHandlePassing(
+    childProcess,
+    (handle) =>
+      handle instanceof GuestSocket ||
+      (handle instanceof net.Server && isGuestServer(handle)) ||
+      handle instanceof natives.dgram.Socket,
+  );
   installDns(natives.dns, dns);
   patchFs(loop.sys, fs);
   patchOs(loop.sys, os, address);

@@ -176,6 +176,11 @@ export class Connector {
         const message = `Invalid IP address: ${address}`;
         const invalid = codedError(TypeError, "ERR_INVALID_IP_ADDRESS", message);
         process.nextTick(() => socket.destroy(invalid));
+      } else if (foundFamily !== 4 && foundFamily !== 6) {
+        const message = `Invalid address family: ${foundFamily} ${host}:${port}`;
+        const invalid = codedError(RangeError, "ERR_INVALID_ADDRESS_FAMILY", message);
+        Object.assign(invalid, { host, port });
+        process.nextTick(() => socket.destroy(invalid));
       } else {
         socket._unrefTimer();
         this.attempt(socket, { address, family: kind }, port, options);

@@ -83,7 +83,7 @@ class ListenHandle implements FdHandler {
         return;
       }
       if (n > 0) this.loop.host.tick();
-      this.resource.runInAsyncScope(() => onConnection(this.loop, this.server, fd));
+      onConnection(this.loop, this.server, fd, this.resource);
     }
   }
 
@@ -143,7 +143,12 @@ function info(address: SocketAddress | number, prefix: string): Record<string, u
   };
 }
 
-function onConnection(loop: EventLoop, server: ServerInternals, fd: number): void {
+function onConnection(
+  loop: EventLoop,
+  server: ServerInternals,
+  fd: number,
+  context: AsyncResource,
+): void {
   const { blockList } = server;
   if (HAS_BLOCK_LISTS && blockList !== undefined) {
     const peer = loop.sys.getpeername(fd);
@@ -159,7 +164,7 @@ function onConnection(loop: EventLoop, server: ServerInternals, fd: number): voi
       ...info(loop.sys.getpeername(fd), "remote"),
     };
     loop.sys.close(fd);
-    server.emit("drop", data);
+    context.runInAsyncScope(() => server.emit("drop", data));
     return;
   }
   const options: GuestSocketOptions = {
@@ -181,7 +186,7 @@ function onConnection(loop: EventLoop, server: ServerInternals, fd: number): voi
   server._connections++;
   socket.server = server;
   socket._server = server;
-  server.emit("connection", socket);
+  context.runInAsyncScope(() => server.emit("connection", socket));
   if (acceptedChannel.hasSubscribers) acceptedChannel.publish({ socket });
 }
 
@@ -241,6 +246,11 @@ function leftToNode(args: unknown[], options: ListenOptions): boolean {
   const n = Number(port);
   const plain = typeof port === "number" || (typeof port === "string" && port.trim() !== "");
   return !plain || !Number.isInteger(n) || n < 0 || n > 65535;
+}
+
+/** True for a server that listens in the guest, not on a path of the host. */
+export function isGuestServer(server: Server): boolean {
+  return (server as ServerInternals)._handle instanceof ListenHandle;
 }
 
 export function installServer(loop: EventLoop, natives: Natives, lookup: LookupFunction): void {

@@ -375,7 +375,9 @@ export class GuestSocket extends Duplex implements StreamOwner {
     if (result === 0 || result === -ERRNO.ENOTCONN) {
       const { host } = GuestSocket.loop;
       host.hold();
-      host.defer(() => {
+      // In the context of whoever ended the stream, and before the immediates that it set: libuv
+      // runs the callback of a shutdown that had nothing to wait for right after the poll phase.
+      GuestSocket.loop.post(() => {
         host.release();
         callback();
       });
@@ -385,13 +387,17 @@ export class GuestSocket extends Duplex implements StreamOwner {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    // Node's socket has its handle from the call of `connect` on.
+    const begun = this.connecting;
     this.connecting = false;
     clearTimeout(this._timer);
     this._timer = undefined;
     const { _stream: stream } = this;
     if (stream === undefined) {
       callback(error);
-      process.nextTick(() => this.emit("close"));
+      const failed = Boolean(error);
+      if (begun) GuestSocket.loop.host.defer(() => this._run(() => this.emit("close", failed)));
+      else process.nextTick(() => this.emit("close"));
     } else {
       this._readBefore += stream.bytesRead;
       this._stream = undefined;

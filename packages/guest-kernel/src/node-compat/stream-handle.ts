@@ -107,10 +107,14 @@ export class StreamHandle implements FdHandler {
     if (this.reading) return;
     this.reading = true;
     this.updateHold();
-    if (this.readScheduled || !this.loop.sys.readable(this.fd)) return;
     // As with libuv, bytes come in a later turn, never within the call.
+    this.readLater();
+  }
+
+  private readLater(): void {
+    if (this.readScheduled || !this.loop.sys.readable(this.fd)) return;
     this.readScheduled = true;
-    this.loop.host.defer(() => {
+    this.loop.later(() => {
       this.readScheduled = false;
       this.readAll();
     });
@@ -126,8 +130,7 @@ export class StreamHandle implements FdHandler {
     for (let reads = 0; this.reading && !this.closed && !this.readEnded; reads++) {
       if (reads === READS) {
         // The rest in the next turn: others are served too.
-        this.reading = false;
-        this.readStart();
+        this.readLater();
         return;
       }
       const given = this.owner.nextBuffer();
@@ -143,6 +146,12 @@ export class StreamHandle implements FdHandler {
       }
       this.bytesRead += n;
       if (!this.owner.onRead(n === buffer.length ? buffer : buffer.subarray(0, n))) this.readStop();
+      if (n < READ_MAX && given === undefined) {
+        // As libuv after a short read: what is there now, the end too, comes in a later turn.
+        if (this.reading && !this.closed) this.readLater();
+        return;
+      }
+      this.loop.host.tick();
     }
   }
 

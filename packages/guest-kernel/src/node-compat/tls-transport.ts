@@ -2,6 +2,8 @@
  * Makes Node's TLS sockets at home on a guest socket. Node wraps whatever is no libuv handle in a
  * JSStream, and that wrapper knows neither names nor options nor references.
  */
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
 import type { Natives } from "./natives.ts";
 import { GuestSocket } from "./net-socket.ts";
 
@@ -36,6 +38,74 @@ function handleMethods(socket: GuestSocket): Record<string, unknown> {
       return 0;
     },
   };
+}
+
+/** What is patched of Node's wrapper for streams that are no libuv handles. */
+interface StreamWrapper {
+  stream: unknown;
+  connecting: boolean;
+  emit(event: string): boolean;
+}
+
+const WRAPPED = Symbol("outsock.wrapped");
+const CONNECTING = Symbol("outsock.connecting");
+
+/**
+ * HTTP/2 wraps a guest socket in a JSStreamSocket, which is a `net.Socket` that knows neither
+ * whether it is connected nor whom to. Its class is not exported: it is found below a TLS socket.
+ */
+export function installStreamWrapper(tls: Natives["tls"]): void {
+  const probe = new tls.TLSSocket(new Duplex() as unknown as Socket);
+  const { _parentWrap: wrapper } = (probe as unknown as { _handle: { _parentWrap: object } })
+    ._handle;
+  const prototype = Object.getPrototypeOf(wrapper) as StreamWrapper;
+  probe.destroy();
+  const guestSocket = (self: StreamWrapper): GuestSocket | undefined => {
+    const wrapped = (self as unknown as Record<symbol, unknown>)[WRAPPED];
+    return wrapped instanceof GuestSocket ? wrapped : undefined;
+  };
+  Object.defineProperty(prototype, "stream", {
+    configurable: true,
+    get(this: Record<symbol, unknown>) {
+      return this[WRAPPED];
+    },
+    set(this: StreamWrapper & Record<symbol, unknown>, stream: unknown) {
+      this[WRAPPED] = stream;
+      if (!(stream instanceof GuestSocket)) return;
+      for (const event of ["connect", "ready"]) stream.once(event, () => this.emit(event));
+    },
+  });
+  Object.defineProperty(prototype, "connecting", {
+    configurable: true,
+    get(this: StreamWrapper & Record<symbol, unknown>) {
+      return guestSocket(this)?.connecting ?? this[CONNECTING];
+    },
+    set(this: Record<symbol, unknown>, value: unknown) {
+      this[CONNECTING] = value;
+    },
+  });
+  const forward = (
+    name: string,
+    call: (socket: GuestSocket, ...args: never[]) => unknown,
+  ): void => {
+    const native = Reflect.get(prototype, name) as (...args: unknown[]) => unknown;
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      writable: true,
+      value(this: StreamWrapper, ...args: never[]): unknown {
+        const socket = guestSocket(this);
+        return socket === undefined ? Reflect.apply(native, this, args) : call(socket, ...args);
+      },
+    });
+  };
+  const named = (address?: string, port?: number, family?: string): object =>
+    address === undefined ? {} : { address, port, family };
+  forward("_getsockname", (s) => named(s.localAddress, s.localPort, s.localFamily));
+  forward("_getpeername", (s) => named(s.remoteAddress, s.remotePort, s.remoteFamily));
+  forward("ref", (s) => s.ref());
+  forward("unref", (s) => s.unref());
+  forward("setNoDelay", (s, on?: boolean) => s.setNoDelay(on));
+  forward("setKeepAlive", (s, on?: boolean, delay?: number) => s.setKeepAlive(on, delay));
 }
 
 export function installTls(tls: Natives["tls"]): void {

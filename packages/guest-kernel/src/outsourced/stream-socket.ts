@@ -223,6 +223,23 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
     return result;
   }
 
+  /** Chunks that fit together are published, and told of, at once. */
+  override writev(chunks: readonly Uint8Array[]): number {
+    const { tx } = this;
+    const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    if (tx === undefined || total === 0 || this.shutWrite) return super.writev(chunks);
+    this.noticeReset();
+    if (this.reset) return super.writev(chunks);
+    let written = false;
+    this.link.guard(() => {
+      if (tx.free() < total) return;
+      tx.writeAll(...chunks);
+      this.channel.notify(this.id, EVENT.DATA);
+      written = true;
+    });
+    return written ? total : super.writev(chunks);
+  }
+
   override available(): number {
     let available = 0;
     const { rx } = this;

@@ -4,6 +4,7 @@
  *
  * Loaded by `--require`, so all of it is synchronous.
  */
+import { AsyncResource } from "node:async_hooks";
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { basename } from "node:path";
@@ -51,12 +52,14 @@ function fail(sentence: string): never {
 /** Holds the program alive while something of its network is active. */
 function makeHost(): LoopHost {
   let holds = 0;
+  const root = new AsyncResource("OUTSOCK");
   const alive = setInterval(() => {}, 2 ** 31 - 1);
   alive.unref();
   const { _tickCallback: tick } = process as unknown as { _tickCallback?: () => void };
   return {
     tick: tick === undefined ? () => {} : () => tick.call(process),
-    defer: (turn) => void setImmediate(turn),
+    // In no context of the program's (AsyncLocalStorage), whoever asks.
+    defer: (turn) => void root.runInAsyncScope(setImmediate, null, turn),
     hold: () => {
       holds++;
       if (holds === 1) alive.ref();
@@ -126,6 +129,8 @@ function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host:
 export function boot(text: string): void {
   const config = parseConfig(text);
   const require = createRequire(__filename);
+  const loaded = new Set(Object.keys(require.cache));
+  loaded.delete(__filename);
   const natives = takeNatives(require);
   const host = makeHost();
   const kernel = makeKernel(config.name ?? "guest", {
@@ -146,6 +151,8 @@ export function boot(text: string): void {
     takeNetworkAway(config, kernel);
   }
   run(config, kernel, natives, host, identity);
+  // The program's module cache holds what it loaded itself.
+  for (const path of Object.keys(require.cache)) if (!loaded.has(path)) delete require.cache[path];
 }
 
 /** What the guest's process is called, and what makes its children processes of the same guest. */
@@ -176,6 +183,7 @@ function run(
     natives,
     fs: require("node:fs") as typeof fs,
     os: require("node:os") as typeof import("node:os"),
+    childProcess: require("node:child_process") as typeof import("node:child_process"),
     address: () => address,
   });
 
