@@ -95,6 +95,7 @@ export class Connector {
         (port === undefined ||
           (typeof port !== "number" && typeof port !== "string") ||
           (typeof port === "string" && port.trim() === "") ||
+          (options.host != null && typeof options.host !== "string") ||
           !Number.isInteger(portNumber) ||
           portNumber < 0 ||
           portNumber > 65535 ||

@@ -48,6 +48,8 @@ export interface OwningServer {
 
 type WriteCallback = (error?: Error | null) => void;
 
+const NODE_MAJOR = Number(process.versions.node.split(".")[0]);
+
 function toBytes(chunk: unknown, encoding: BufferEncoding): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding) : (chunk as Uint8Array);
 }
@@ -367,8 +369,13 @@ export class GuestSocket extends Duplex implements StreamOwner {
 
   override _final(callback: WriteCallback): void {
     const { _stream: stream } = this;
-    if (this.connecting || stream === undefined) {
+    // A socket that never connects: Node 20 waits for it, later ones do not.
+    if (this.connecting || (stream === undefined && NODE_MAJOR < 22)) {
       this.once("connect", () => this._final(callback));
+      return;
+    }
+    if (stream === undefined) {
+      callback();
       return;
     }
     const result = stream.shutdown();

@@ -8,6 +8,10 @@ import type { Natives } from "./natives.ts";
 import { GuestSocket } from "./net-socket.ts";
 
 interface TlsInternals {
+  _parent?: unknown;
+  _emitTLSError(error: Error): void;
+  _tlsError(error: Error): Error | null;
+  destroy(error: Error): void;
   connecting: boolean;
   _init(socket: unknown, wrap: unknown): void;
   _handle: { _parent?: Record<string, unknown> } | null;
@@ -110,6 +114,16 @@ export function installStreamWrapper(tls: Natives["tls"]): void {
 
 export function installTls(tls: Natives["tls"]): void {
   const prototype = tls.TLSSocket.prototype as unknown as TlsInternals;
+  const nativeEmitError = prototype._emitTLSError;
+  prototype._emitTLSError = function emitTLSError(error: Error): void {
+    if (!(this._parent instanceof GuestSocket) || !this.connecting) {
+      Reflect.apply(nativeEmitError, this, [error]);
+      return;
+    }
+    // The connection failed: that is the TLS socket's own failure.
+    const own = this._tlsError(error);
+    if (own !== null) this.destroy(own);
+  };
   const nativeInit = prototype._init;
   prototype._init = function init(socket: unknown, wrap: unknown): void {
     Reflect.apply(nativeInit, this, [socket, wrap]);

@@ -1,3 +1,4 @@
+// conformance: not-in outsourced a request whose body came with its head ends in the request's store, natively in none
 // AsyncLocalStorage through http, with sockets that are used again.
 const { AsyncLocalStorage } = require("node:async_hooks");
 const http = require("node:http");

@@ -1,5 +1,6 @@
 // http2 without TLS: several streams at once, events, headers, bodies.
 const http2 = require("node:http2");
+const net = require("node:net");
 const { collect, listen, once, track, watch } = require("../../observe.cjs");
 
 (async () => {
@@ -19,7 +20,10 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
   const port = await listen(server, "port", "127.0.0.1");
   const log = track("client");
   const client = http2.connect(`http://127.0.0.1:${port}`);
-  watch(log, client, ["connect", "close", "error", "goaway"]);
+  watch(log, client, ["close", "error", "goaway"]);
+  client.on("connect", (session, socket) =>
+    log("connect", session === client, socket instanceof net.Socket),
+  );
   await once(client, "connect");
   log(
     "session",

@@ -24,7 +24,8 @@ const { describe, serverOptions, trusting } = require("./_peers.cjs");
   const port = await listen(server, "port", "127.0.0.1");
   const log = track("client");
   const client = tls.connect(trusting(port), () => log("callback"));
-  watchSocket(log, client, ["secureConnect", "data"]);
+  // Not finish: where it lies among the others depends on what TLS runs over.
+  watch(log, client, ["connect", "ready", "secureConnect", "data", "end", "error", "close"]);
   log("at first", client.connecting, client.encrypted, client.readyState, client.authorized);
   client.on("secureConnect", () => {
     log(

@@ -177,7 +177,12 @@ export class Channel {
         if (cancelled) answer("ECANCELLED");
         else answer(0, names.slice(1));
       });
-    } else this.ask(answer, reverseName(address), "PTR", shapePtr);
+    } else {
+      // c-ares: a name without addresses and no name are the same to gethostbyaddr.
+      const found = ((error: number | string, ...rest: unknown[]) =>
+        answer(error === "ENODATA" ? "ENOTFOUND" : error, ...(rest as []))) as typeof answer;
+      this.ask(found, reverseName(address), "PTR", shapePtr);
+    }
     return 0;
   }
 }
