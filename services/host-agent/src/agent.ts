@@ -40,6 +40,9 @@ export interface AgentOptions {
   resolver?: HostResolver;
 }
 
+/** A connection that is no guest's by then is closed: it must not keep the agent, ms. */
+const HANDSHAKE_TIMEOUT = 5000;
+
 /** Halt polling of the agent, microseconds. */
 const POLL = { start: 10, maximum: 100 };
 
@@ -90,7 +93,9 @@ export class Agent {
     this.connections.add(socket);
     this.options.onBusy?.();
     socket.on("error", () => {});
+    const deadline = setTimeout(() => socket.destroy(), HANDSHAKE_TIMEOUT);
     socket.on("close", () => {
+      clearTimeout(deadline);
       this.connections.delete(socket);
       this.checkIdle();
     });
@@ -113,7 +118,9 @@ export class Agent {
       }
       socket.off("data", onData);
       try {
-        this.onRequest(socket, checkRequest(line.subarray(0, end).toString("utf8")));
+        const request = checkRequest(line.subarray(0, end).toString("utf8"));
+        this.onRequest(socket, request);
+        if (request.request === "attach") clearTimeout(deadline);
       } catch (error) {
         if (error instanceof Refused) this.refuse(socket, error);
         else throw error;

@@ -129,7 +129,7 @@ export class DatagramSocket implements GuestSocket {
       return;
     }
     const { address, port } = target.endpoint;
-    real.socket.connect(port, address, (...[error]: [Error?]) => {
+    const connected = (error?: Error): void => {
       const code = (error as NodeJS.ErrnoException | undefined)?.code;
       const local = plan.toGuest({
         address: target.source ?? "0.0.0.0",
@@ -139,7 +139,13 @@ export class DatagramSocket implements GuestSocket {
       this.answer(OP.CONNECT, sequence, error ? errnoOf(code) : 0, () =>
         new PayloadWriter().endpoint(local).endpoint(destination).rings(this.rings!.pair).done(),
       );
-    });
+    };
+    try {
+      real.socket.connect(port, address, (...[error]: [Error?]) => connected(error));
+    } catch {
+      // Node refuses some at once: port 0, a socket that is connected.
+      this.answer(OP.CONNECT, sequence, ERRNO.EINVAL);
+    }
   }
 
   disconnect(sequence: number): void {

@@ -244,6 +244,11 @@ export class Session implements SessionContext, Pollable {
     const socket = new StreamSocket(this, id);
     this.sockets.set(id, socket);
     this.reply(OP.ACCEPTED, 0, id, 0, payload);
+    if (this.detached) {
+      // The reply found the guest's ring broken: the socket is closed already.
+      rings.release();
+      return false;
+    }
     socket.adopt(handle, new StreamRelay(this, id, rings));
     return true;
   }
@@ -260,7 +265,8 @@ export class Session implements SessionContext, Pollable {
     if (!(events & EVENT.DATA)) return;
     let notify = false;
     // Bounded: a guest that calls without end does not hold the agent.
-    for (let n = 0; ; n++) {
+    // A call may end the session: its answer finds the guest's ring broken.
+    for (let n = 0; !this.detached; n++) {
       const taken = n < BATCH ? takeMessage(this.calls) : undefined;
       if (taken === undefined) {
         if (n === BATCH) this.continueCalls();
@@ -269,7 +275,7 @@ export class Session implements SessionContext, Pollable {
       notify ||= taken.notify;
       this.onCall(taken.message);
     }
-    if (notify) this.port.notify(0, EVENT.SPACE);
+    if (notify && !this.detached) this.port.notify(0, EVENT.SPACE);
   }
 
   private continueCalls(): void {
@@ -324,7 +330,9 @@ export class Session implements SessionContext, Pollable {
     switch (message.opcode) {
       case OP.LISTEN: {
         const backlog = Math.min(Math.max(payload.u32(), 1), SOMAXCONN);
-        socket.listen(message.sequence, backlog, this.options.onListen);
+        socket.listen(message.sequence, backlog, (listener) => {
+          if (!this.detached) this.options.onListen(listener);
+        });
         break;
       }
       case OP.ACCEPT:
@@ -419,7 +427,10 @@ export class Session implements SessionContext, Pollable {
     if (released === undefined) return;
     this.released = undefined;
     this.port.close();
-    this.options.mapping.unmap();
-    released();
+    // Not now: whoever found the breach may be deep in a call that still looks at the memory.
+    setImmediate(() => {
+      this.options.mapping.unmap();
+      released();
+    });
   }
 }
