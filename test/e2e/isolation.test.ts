@@ -1,0 +1,87 @@
+/** A guest has no network of its own: everything goes through the agent. */
+import { createRequire } from "node:module";
+import { describe, expect, test } from "vitest";
+import { networkNamespace } from "./namespace.ts";
+import { BUILT, freePort, program, type Sandbox, sandbox, tier, whyNotRoot } from "./sandbox.ts";
+import { until } from "./wait.ts";
+
+const KOFFI = createRequire(import.meta.url).resolve("koffi");
+const EACCES = 13;
+
+describe.skipIf(!BUILT)("sockets of the host in a guest", () => {
+  test("main thread, worker, child, child without our variables, libuv's pool: all are denied", async () => {
+    const box = sandbox();
+    await box.agent();
+    const path = program("sockets.cjs");
+    const env = { KOFFI };
+    const native = JSON.parse((await box.native(path, { env }).ended).stdout);
+    expect(native.main).toMatchObject({ "inet stream": "a socket", "inet6 datagram": "a socket" });
+    const outcome = await box.guest(path, { env }).ended;
+    expect(outcome).toMatchObject({ code: 0, stderr: "" });
+    const denied = {
+      "inet stream": EACCES,
+      "inet datagram": EACCES,
+      "inet raw": EACCES,
+      "inet6 stream": EACCES,
+      "inet6 datagram": EACCES,
+      packet: EACCES,
+      vsock: EACCES,
+      unix: "a socket",
+    };
+    expect(JSON.parse(outcome.stdout)).toEqual({
+      main: denied,
+      worker: denied,
+      child: denied,
+      withoutOutsock: denied,
+      pool: [false, false],
+    });
+  }, 60_000);
+});
+
+/** The three tiers as guests, each after `prefix`; resolves once the first page is answered. */
+async function bootSite(box: Sandbox, prefix: string[], port: number): Promise<string> {
+  const start = async (name: "db" | "app" | "web", options: string[], env: object) => {
+    const process = box.guest(tier(name), {
+      options: ["--name", name, ...options],
+      env: { HOST: "0.0.0.0", TMPDIR: box.directory, ...env },
+      prefix,
+    });
+    await process.printed(/listening on/i, 60_000);
+  };
+  await start("db", [], { PORT: "5432" });
+  await start("app", [], { PORT: "3000", DATABASE_URL: "postgres://rubis:rubis@db:5432/rubis" });
+  await start("web", ["--publish", `${port}:8080`], { PORT: "8080", APP_URL: "http://app:3000" });
+  const url = `http://127.0.0.1:${port}`;
+  await until("the first page", async () => {
+    const response = await fetch(`${url}/BrowseCategories`).catch(() => undefined);
+    return response?.ok === true;
+  });
+  return url;
+}
+
+describe.skipIf(!BUILT)("guests in an empty network namespace", () => {
+  const reason = whyNotRoot("unshare", "nsenter", "ip");
+  test.skipIf(reason !== undefined)(
+    `the three tiers of RUBiS without any interface: the site answers through the published port${reason ? ` (${reason})` : ""}`,
+    async () => {
+      const box = sandbox();
+      await box.agent();
+      const { prefix } = await networkNamespace();
+      // Not even a loopback is up there.
+      const links = await box.start("ip", ["-o", "link", "show", "up"], { prefix }).ended;
+      expect(links).toMatchObject({ code: 0, stdout: "" });
+      const url = await bootSite(box, prefix, await freePort());
+      const pages: [string, RegExp][] = [
+        ["/BrowseCategories", /SearchItemsByCategory/],
+        ["/SearchItemsByCategory?category=1", /ViewItem/],
+        ["/ViewItem?itemId=1", /<html/i],
+      ];
+      for (const [path, content] of pages) {
+        const response = await fetch(url + path);
+        expect({ path, status: response.status }).toEqual({ path, status: 200 });
+        expect(await response.text()).toMatch(content);
+      }
+    },
+    120_000,
+  );
+});
