@@ -2,8 +2,8 @@
 import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
 import { networkNamespace } from "./namespace.ts";
-import { BUILT, freePort, program, type Sandbox, sandbox, tier, whyNotRoot } from "./sandbox.ts";
-import { until } from "./wait.ts";
+import { bootSite } from "./rubis.ts";
+import { BUILT, program, sandbox, whyNotRoot } from "./sandbox.ts";
 
 const KOFFI = createRequire(import.meta.url).resolve("koffi");
 const EACCES = 13;
@@ -38,27 +38,6 @@ describe.skipIf(!BUILT)("sockets of the host in a guest", () => {
   }, 60_000);
 });
 
-/** The three tiers as guests, each after `prefix`; resolves once the first page is answered. */
-async function bootSite(box: Sandbox, prefix: string[], port: number): Promise<string> {
-  const start = async (name: "db" | "app" | "web", options: string[], env: object) => {
-    const process = box.guest(tier(name), {
-      options: ["--name", name, ...options],
-      env: { HOST: "0.0.0.0", TMPDIR: box.directory, ...env },
-      prefix,
-    });
-    await process.printed(/listening on/i, 60_000);
-  };
-  await start("db", [], { PORT: "5432" });
-  await start("app", [], { PORT: "3000", DATABASE_URL: "postgres://rubis:rubis@db:5432/rubis" });
-  await start("web", ["--publish", `${port}:8080`], { PORT: "8080", APP_URL: "http://app:3000" });
-  const url = `http://127.0.0.1:${port}`;
-  await until("the first page", async () => {
-    const response = await fetch(`${url}/BrowseCategories`).catch(() => undefined);
-    return response?.ok === true;
-  });
-  return url;
-}
-
 describe.skipIf(!BUILT)("guests in an empty network namespace", () => {
   const reason = whyNotRoot("unshare", "nsenter", "ip");
   test.skipIf(reason !== undefined)(
@@ -70,7 +49,7 @@ describe.skipIf(!BUILT)("guests in an empty network namespace", () => {
       // Not even a loopback is up there.
       const links = await box.start("ip", ["-o", "link", "show", "up"], { prefix }).ended;
       expect(links).toMatchObject({ code: 0, stdout: "" });
-      const url = await bootSite(box, prefix, await freePort());
+      const url = await bootSite(box, { prefix });
       const pages: [string, RegExp][] = [
         ["/BrowseCategories", /SearchItemsByCategory/],
         ["/SearchItemsByCategory?category=1", /ViewItem/],
