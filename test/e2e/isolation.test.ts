@@ -1,5 +1,6 @@
 /** A guest has no network of its own: everything goes through the agent. */
 import { createRequire } from "node:module";
+import { generate } from "selfsigned";
 import { describe, expect, test } from "vitest";
 import { networkNamespace } from "./namespace.ts";
 import { bootSite } from "./rubis.ts";
@@ -40,8 +41,34 @@ describe.skipIf(!BUILT)("sockets of the host in a guest", () => {
 
 describe.skipIf(!BUILT)("guests in an empty network namespace", () => {
   const reason = whyNotRoot("unshare", "nsenter", "ip");
+  const why = reason === undefined ? "" : ` (${reason})`;
   test.skipIf(reason !== undefined)(
-    `the three tiers of RUBiS without any interface: the site answers through the published port${reason ? ` (${reason})` : ""}`,
+    `TCP, TLS, UDP and DNS without any interface: all of them work${why}`,
+    async () => {
+      const box = sandbox();
+      await box.agent();
+      const { prefix } = await networkNamespace();
+      const pems = await generate([{ name: "commonName", value: "localhost" }]);
+      const CERTIFICATE = JSON.stringify({ key: pems.private, cert: pems.cert });
+      const path = program("protocols.cjs");
+      // The program does need a network: natively it has none there.
+      const native = await box.native(path, { env: { CERTIFICATE }, prefix }).ended;
+      expect(native.code).not.toBe(0);
+      const guest = await box.guest(path, { env: { CERTIFICATE }, prefix }).ended;
+      expect(guest).toMatchObject({ code: 0, stderr: "" });
+      expect(JSON.parse(guest.stdout)).toEqual({
+        tcp: "over TCP",
+        tls: "over TLS true",
+        udp: "over UDP back",
+        dns: ["192.0.2.7"],
+        lookup: "127.0.0.1",
+      });
+    },
+    60_000,
+  );
+
+  test.skipIf(reason !== undefined)(
+    `the three tiers of RUBiS without any interface: the site answers through the published port${why}`,
     async () => {
       const box = sandbox();
       await box.agent();
