@@ -187,8 +187,10 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
     let result = 0;
     this.link.guard(() => {
       // Flags before the ring: what came before the end is read first.
-      const ended = this.shutRead || this.reset || (this.agentFlags() & FLAG.FIN) !== 0;
+      const finished = this.finished();
+      const ended = this.shutRead || this.reset || finished;
       const available = rx.available();
+      if (available === 0 && finished) return;
       if (available === 0 || this.shutRead) {
         result = this.takeError() ?? (ended ? 0 : -ERRNO.EAGAIN);
         return;
@@ -258,6 +260,11 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
       receive: this.available(),
       send: tx === undefined || this.reset ? 0 : tx.capacity - tx.free(),
     };
+  }
+
+  /** The peer ended before anything reset the connection: recv(2) gives that end, not the error. */
+  private finished(): boolean {
+    return this.id !== 0 && (this.channel.agentFlags(this.id) & FLAG.FIN) !== 0;
   }
 
   private agentFlags(): number {
