@@ -5,6 +5,7 @@
  * Time and deferral come in, so that a test can run it in virtual time. `defer` is `setImmediate`
  * in a program: I/O goes on between two looks.
  */
+import { Crowding } from "./crowding.ts";
 import { HaltPoll, type HaltPollOptions } from "./halt-poll.ts";
 
 export interface Pollable {
@@ -23,11 +24,14 @@ export interface PollLoopOptions extends HaltPollOptions {
   /** Monotonic clock, microseconds. */
   now: () => number;
   defer: (turn: () => void) => void;
+  /** Involuntary context switches of this process so far: polling ends where there are many. */
+  involuntarySwitches: () => number;
 }
 
 export class PollLoop {
   private readonly awake = new Set<Pollable>();
   private readonly halt: HaltPoll;
+  private readonly crowding: Crowding;
   private readonly now: () => number;
   private readonly defer: (turn: () => void) => void;
   private idleSince: number;
@@ -38,6 +42,7 @@ export class PollLoop {
     this.now = options.now;
     this.defer = options.defer;
     this.halt = new HaltPoll(options);
+    this.crowding = new Crowding(options);
     this.idleSince = options.now();
   }
 
@@ -76,7 +81,7 @@ export class PollLoop {
     for (const port of this.awake) handled += port.drain();
     if (handled > 0) {
       this.worked();
-    } else if (this.now() - this.idleSince >= this.halt.window) {
+    } else if (this.now() - this.idleSince >= this.halt.window || this.crowding.look()) {
       for (const port of this.awake) if (port.trySleep()) this.awake.delete(port);
     }
     if (this.awake.size > 0 && !this.scheduled) {

@@ -58,16 +58,21 @@ describe("a poll loop", () => {
 
   function makeLoop() {
     let now = 0;
+    let switches = 0;
     const turns: (() => void)[] = [];
     const loop = new PollLoop({
       start: 10,
       maximum: 200,
       now: () => now,
+      involuntarySwitches: () => switches,
       defer: (turn) => turns.push(turn),
     });
     return {
       loop,
       turns,
+      lose: (times: number) => {
+        switches += times;
+      },
       advance: (microseconds: number) => {
         now += microseconds;
       },
@@ -112,6 +117,34 @@ describe("a poll loop", () => {
     advance(1);
     turn();
     expect(port.asleep).toBe(true);
+  });
+
+  it("crowded processors: sleeps although polling would pay; polls again once they are free", () => {
+    const { loop, turn, advance, lose } = makeLoop();
+    const port = new FakePort();
+    const events = (): void => {
+      port.events = 1;
+      loop.rung(port);
+    };
+    // Events every 50 us make the window grow.
+    for (let i = 0; i < 20; i++) {
+      advance(50);
+      events();
+    }
+    advance(4100);
+    events();
+    lose(2);
+    advance(10);
+    turn();
+    expect(port.asleep).toBe(true);
+    for (let i = 0; i < 120; i++) {
+      advance(50);
+      events();
+      turn();
+    }
+    advance(10);
+    turn();
+    expect(port.asleep).toBe(false);
   });
 
   it("event comes while it falls asleep: stays awake and takes it in the next turn", () => {

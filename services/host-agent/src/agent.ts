@@ -44,7 +44,7 @@ export interface AgentOptions {
 const HANDSHAKE_TIMEOUT = 5000;
 
 /** Halt polling of the agent, microseconds. */
-const POLL = { start: 10, maximum: 100 };
+const POLL = { start: 10, maximum: 200 };
 
 export class Agent {
   private readonly options: AgentOptions;
@@ -62,6 +62,7 @@ export class Agent {
     this.poll = new PollLoop({
       ...POLL,
       now: () => performance.now() * 1000,
+      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
       defer: (turn) => setImmediate(turn),
     });
     this.server = createServer((socket) => this.onConnection(socket));

@@ -15,7 +15,7 @@ import type { AllocatedRings, SessionContext } from "./session-sockets.ts";
 import { fdOf, type ReadTarget } from "./tcp-handle.ts";
 
 /** Most bytes of one write and of one read. */
-const WRITE_MAX = 256 * 1024;
+const WRITE_MAX = 512 * 1024;
 const READ_MAX = 64 * 1024;
 /** How long bytes of a closed socket may wait for a peer that does not read, ms. */
 const ORPHAN_TIMEOUT = 30_000;

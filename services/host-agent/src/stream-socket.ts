@@ -184,7 +184,7 @@ export class StreamSocket implements GuestSocket {
       });
       const payload = new PayloadWriter()
         .endpoint(local)
-        .endpoint(destination)
+        .endpoint(isWildcard(destination) ? plan.toGuest(target.endpoint) : destination)
         .rings(rings.pair)
         .done();
       this.answer(OP.CONNECT, sequence, 0, payload);
