@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { connectPeer, echoed, endOf, listenPeer } from "./peer.ts";
 import { descriptors, mappedRegions } from "./proc.ts";
 import { guestPuppet, type Puppet } from "./puppet.ts";
-import { BUILT, freePort, sandbox } from "./sandbox.ts";
+import { BUILT, freePort, type Status, sandbox } from "./sandbox.ts";
 import { until } from "./wait.ts";
 
 const CONNECTIONS = 20;
@@ -111,10 +111,7 @@ describe.skipIf(!BUILT)("agent killed by SIGKILL", () => {
       connectPeer(hostPort).catch(() => undefined),
     );
     expect((await echoed(socket, Buffer.from("still here"))).toString()).toBe("still here");
-    const { address } = (await box.status())!.guests.find(({ name }) => name === "app")!;
-    await until("the listener of the other guest answers", () =>
-      connectPeer(3000, address).catch(() => undefined),
-    );
+    await answers((await box.status())!, "app", 3000);
     await web.connect("to-app", "app", 3000);
     web.do({ do: "write", id: "to-app", text: "hello app" });
     expect(await web.seen("to-app", "data")).toMatchObject({ text: "hello app" });
@@ -142,6 +139,7 @@ describe.skipIf(!BUILT)("agent killed by SIGKILL", () => {
     process.kill(pid, "SIGKILL");
     const second = await guestPuppet(box, { options: ["--name", "second"] });
     await until("both are attached", async () => (await box.status())?.guests.length === 2);
+    await answers((await box.status())!, "first", 3000);
     await second.connect("client", "first", 3000);
     expect((await box.status())?.pid).not.toBe(pid);
   }, 60_000);
@@ -234,6 +232,14 @@ describe.skipIf(!BUILT)("guest killed by SIGKILL", () => {
     await third.connect("again", "survivor", 3000);
   }, 60_000);
 });
+
+/** An attached guest listens again a little later: waits until a client gets through. */
+async function answers({ guests }: Status, guest: string, port: number): Promise<void> {
+  const { address } = guests.find(({ name }) => name === guest)!;
+  await until(`${guest} listens at ${port}`, () =>
+    connectPeer(port, address).catch(() => undefined),
+  );
+}
 
 /** In poll(2) of one descriptor: the event loop waits in epoll instead. */
 function waitsInPoll(pid: number): boolean {

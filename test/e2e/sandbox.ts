@@ -45,14 +45,14 @@ export interface RunOptions {
   prefix?: readonly string[];
 }
 
-export interface GuestRecord {
+interface GuestRecord {
   name: string;
   address: string;
   processes: { process: number; pid: number; program: string; sockets: number; bytes: number }[];
   published: { address: string; hostPort: number; guestPort: number }[];
 }
 
-interface Status {
+export interface Status {
   pid: number;
   guests: GuestRecord[];
 }

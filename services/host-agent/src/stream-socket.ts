@@ -29,8 +29,8 @@ const IP_BIND_ADDRESS_NO_PORT = 24;
 const WILDCARD_PORT_TRIES = 16;
 
 /** Flags of OP.BIND. */
-export const BIND_REUSEADDR = 1;
-export const BIND_REUSEPORT = 2;
+const BIND_REUSEADDR = 1;
+const BIND_REUSEPORT = 2;
 export const BIND_V6ONLY = 4;
 
 const EMPTY = new Uint8Array(0);

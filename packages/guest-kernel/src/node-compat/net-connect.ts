@@ -56,7 +56,7 @@ export function normalizeArguments(args: unknown[]): [ConnectOptions, (() => voi
   return [options, list.length > 0 && typeof last === "function" ? (last as () => void) : null];
 }
 
-export class Connector {
+class Connector {
   private readonly natives: Natives;
   private readonly lookup: LookupFunction;
   private readonly NativeSocket: Natives["net"]["Socket"];

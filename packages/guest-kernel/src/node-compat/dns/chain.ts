@@ -14,7 +14,7 @@ function same(a: string, b: string): boolean {
 }
 
 /** TTL of a record; a value with the top bit set counts as zero (RFC 2181 8). */
-export function ttlOf(answer: { ttl?: number | undefined }): number {
+function ttlOf(answer: { ttl?: number | undefined }): number {
   const ttl = answer.ttl ?? 0;
   return ttl > 0x7fffffff ? 0 : ttl;
 }

@@ -44,7 +44,7 @@ export type LookupDone = (error: number, addresses: string[]) => void;
 type Answer = (addresses: string[], otherwise: number) => void;
 
 /** inet_aton(3): one to four parts, each decimal, octal or hexadecimal. */
-export function parseLooseIPv4(text: string): string | undefined {
+function parseLooseIPv4(text: string): string | undefined {
   const parts = text.split(".");
   if (parts.length > 4 || !parts.every((p) => /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(p))) {
     return undefined;

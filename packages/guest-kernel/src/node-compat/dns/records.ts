@@ -5,7 +5,7 @@ import { addressRecords, followAliases } from "./chain.ts";
 /** Names or values in an answer that no honest server sends. */
 export class MalformedAnswer extends Error {}
 
-export interface Shaped {
+interface Shaped {
   result: unknown[] | object;
   /** One for each result, for resolve4 and resolve6. */
   ttls?: number[];

@@ -28,7 +28,7 @@ export interface LocalAddresses {
 }
 
 /** Told what a transport sees. Either may be the last call, when it closes the transport. */
-export interface TransportOwner {
+interface TransportOwner {
   /** A whole message from the server. */
   onBytes(bytes: Buffer): void;
   /** No answer will come from this server: a positive errno. */
