@@ -1,11 +1,11 @@
 /** A process of a test: its output, its end, and nothing of it left when the test is over. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { until } from "./wait.ts";
 
 export interface Outcome {
   code: number | null;
-  signal: NodeJS.Signals | null;
+  signal: ChildProcess["signalCode"];
   stdout: string;
   stderr: string;
 }
