@@ -47,5 +47,6 @@ const { collect, listen, once, track, watch } = require("../../observe.cjs");
   log("answers", answers);
   client.close(() => log("close callback"));
   await once(client, "close");
-  server.close(() => serving("closed"));
+  // Of a party of its own: whether the session or the server is told first is not promised.
+  server.close(() => track("listener")("closed"));
 })();
