@@ -340,8 +340,8 @@ export class GuestSocket extends Duplex implements StreamOwner {
     this._unrefTimer();
     this._dispatched += length;
     let within = true;
-    // A write that waits goes on in the context that it was made in.
-    const later = AsyncResource.bind((done: () => void) => done());
+    let finished = false;
+    let later: ((done: () => void) => void) | undefined;
     stream.write(
       chunks.filter((chunk) => chunk.length > 0),
       (status) => {
@@ -360,11 +360,14 @@ export class GuestSocket extends Duplex implements StreamOwner {
           this._unrefTimer();
           callback();
         };
+        finished = true;
         if (within) done();
-        else later(done);
+        else later?.(done);
       },
     );
     within = false;
+    // A write that waits goes on in the context that it was made in.
+    if (!finished) later = AsyncResource.bind((done: () => void) => done());
   }
 
   override _final(callback: WriteCallback): void {
