@@ -29,6 +29,8 @@ export interface StreamOwner {
 /** Most bytes of one read, and reads for one event, as libuv's. */
 const READ_MAX = 65536;
 const READS = 32;
+/** A read of fewer bytes ends the turn; a bulk transfer goes on. */
+const READ_SHORT = 16384;
 
 export class StreamHandle implements FdHandler {
   readonly fd: number;
@@ -146,7 +148,7 @@ export class StreamHandle implements FdHandler {
       }
       this.bytesRead += n;
       if (!this.owner.onRead(n === buffer.length ? buffer : buffer.subarray(0, n))) this.readStop();
-      if (n < READ_MAX && given === undefined) {
+      if (n < READ_SHORT && given === undefined) {
         // As libuv after a short read: what is there now, the end too, comes in a later turn.
         if (this.reading && !this.closed) this.readLater();
         return;
