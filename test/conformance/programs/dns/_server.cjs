@@ -97,10 +97,6 @@ exports.start = async () => {
     const bytes = answer(query, true);
     if (bytes !== undefined) udp.send(bytes, info.port, info.address);
   });
-  udp.bind(0, "127.0.0.1");
-  await once(udp, "listening");
-  const { port } = udp.address();
-  named(port, "dns");
   const tcp = net.createServer((socket) => {
     let seen = Buffer.alloc(0);
     socket.on("error", () => {});
@@ -117,8 +113,13 @@ exports.start = async () => {
       }
     });
   });
-  tcp.listen(port, "127.0.0.1");
+  // TCP picks the port: of the two it is the one whose ports others use.
+  tcp.listen(0, "127.0.0.1");
   await once(tcp, "listening");
+  const { port } = tcp.address();
+  named(port, "dns");
+  udp.bind(port, "127.0.0.1");
+  await once(udp, "listening");
   return {
     address: `127.0.0.1:${port}`,
     asked,
