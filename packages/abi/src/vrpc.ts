@@ -18,6 +18,11 @@ export const OP = {
 } as const;
 export type Opcode = (typeof OP)[keyof typeof OP];
 
+/** Flags of OP.BIND. */
+export const BIND_REUSEADDR = 1;
+export const BIND_REUSEPORT = 2;
+export const BIND_V6ONLY = 4;
+
 /** Flags of OP.CLOSE. */
 export const CLOSE_RESET = 1;
 

@@ -5,7 +5,7 @@
  * receive buffer.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { ERRNO, EVENT, errnoOf, OP } from "@outsock/abi";
+import { BIND_V6ONLY, ERRNO, EVENT, errnoOf, OP } from "@outsock/abi";
 import { SysError } from "@outsock/hostsys";
 import { RingConsumer, RingProducer } from "@outsock/ring";
 import { type Endpoint, PayloadWriter, takeDatagram, writeDatagram } from "@outsock/vrpc";
@@ -17,7 +17,7 @@ import type {
   SocketOption,
 } from "./session-sockets.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
-import { BIND_V6ONLY, bindAll } from "./stream-socket.ts";
+import { bindAll } from "./stream-socket.ts";
 
 const RING_AT_LEAST = 64 * 1024 * 2;
 const EMPTY = new Uint8Array(0);

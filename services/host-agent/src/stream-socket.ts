@@ -1,5 +1,8 @@
 /** A TCP socket that the guest made: bind, connect or listen decide what it becomes. */
 import {
+  BIND_REUSEADDR,
+  BIND_REUSEPORT,
+  BIND_V6ONLY,
   ERRNO,
   errnoOf,
   IPPROTO_IP,
@@ -12,6 +15,7 @@ import {
   bindInet,
   closeFd,
   getsockname,
+  IP_BIND_ADDRESS_NO_PORT,
   inetSocket,
   SysError,
   setsockoptInt,
@@ -24,14 +28,7 @@ import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
 import { StreamRelay } from "./stream-relay.ts";
 import { socketOfFd, socketOfHandle } from "./tcp-handle.ts";
 
-/** ip(7); lets the kernel share ephemeral ports between destinations. */
-const IP_BIND_ADDRESS_NO_PORT = 24;
 const WILDCARD_PORT_TRIES = 16;
-
-/** Flags of OP.BIND. */
-const BIND_REUSEADDR = 1;
-const BIND_REUSEPORT = 2;
-export const BIND_V6ONLY = 4;
 
 const EMPTY = new Uint8Array(0);
 

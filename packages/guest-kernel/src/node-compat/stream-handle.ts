@@ -45,7 +45,6 @@ export class StreamHandle implements FdHandler {
   private readEnded = false;
   private closed = false;
   bytesRead = 0;
-  bytesWritten = 0;
 
   constructor(loop: EventLoop, fd: number, owner: StreamOwner) {
     this.loop = loop;
@@ -180,7 +179,6 @@ export class StreamHandle implements FdHandler {
       const n = chunks.length === 1 ? sys.write(this.fd, chunks[0]!) : sys.writev(this.fd, chunks);
       if (n === -ERRNO.EAGAIN) return undefined;
       if (n < 0) return n;
-      this.bytesWritten += n;
       let left = n;
       while (chunks.length > 0 && left >= chunks[0]!.length) left -= chunks.shift()!.length;
       if (left > 0) chunks[0] = chunks[0]!.subarray(left);

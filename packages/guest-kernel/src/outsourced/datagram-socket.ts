@@ -1,6 +1,9 @@
 /** A UDP socket whose protocol work is outsourced: its datagrams go through two rings. */
 import {
   AF_INET6,
+  BIND_REUSEADDR,
+  BIND_REUSEPORT,
+  BIND_V6ONLY,
   DATAGRAM_MAX_BYTES,
   EPOLLERR,
   EPOLLIN,
@@ -200,11 +203,11 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
   setsockopt(level: number, name: number, value: number): number {
     const flag =
       level === SOL_SOCKET && name === SO_REUSEADDR
-        ? 1
+        ? BIND_REUSEADDR
         : level === SOL_SOCKET && name === SO_REUSEPORT
-          ? 2
+          ? BIND_REUSEPORT
           : level === IPPROTO_IPV6 && name === IPV6_V6ONLY
-            ? 4
+            ? BIND_V6ONLY
             : 0;
     if (flag !== 0) {
       this.flags = value === 0 ? this.flags & ~flag : this.flags | flag;

@@ -1,6 +1,8 @@
 /** A TCP socket whose protocol work is outsourced: its bytes go through two rings. */
 import {
   AF_INET6,
+  BIND_REUSEPORT,
+  BIND_V6ONLY,
   CLOSE_RESET,
   EPOLLERR,
   EPOLLHUP,
@@ -36,10 +38,6 @@ import type { Link, LinkedSocket } from "./link.ts";
 
 /** How long a call that is synchronous natively may block, milliseconds. */
 export const CALL_TIMEOUT = 10_000;
-
-/** Flags of OP.BIND. */
-const BIND_REUSEPORT = 2;
-const BIND_V6ONLY = 4;
 
 interface Waiting {
   id: number;
