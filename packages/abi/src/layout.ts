@@ -9,9 +9,11 @@
 export const REGION_MAGIC = 0x314b534f;
 
 /** Version of the region layout and of VRPC; both sides speak PROTOCOL_MIN..PROTOCOL_MAX. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const PROTOCOL_MIN = 1;
-export const PROTOCOL_MAX = 1;
+export const PROTOCOL_MAX = 2;
+/** From this version on there are shortcuts: pair regions and a channel for descriptors. */
+export const PROTOCOL_SHORTCUT = 2;
 
 /** Word indexes in the region's header page. */
 export const HEADER = {
@@ -42,7 +44,23 @@ export const HEADER = {
   GUEST_SLEEPING: 96,
   /** 1 while the agent sleeps and wants a doorbell; cleared by the guest when it rings. */
   AGENT_SLEEPING: 112,
+  /** Written by the guest: its counters (COUNTERS), each 64 bits as two words, low word first. */
+  COUNTERS: 128,
 } as const;
+
+/**
+ * What a guest counts, in the order of the words from HEADER.COUNTERS on. All start at 0 and grow;
+ * they are the guest's word, so they are shown and never relied on.
+ */
+export const COUNTERS = [
+  "doorbellsSent",
+  "doorbellsSaved",
+  "wakeups",
+  "polls",
+  "relayBytes",
+  "shortcutBytes",
+] as const;
+export type CounterName = (typeof COUNTERS)[number];
 
 export const HEADER_BYTES = 4096;
 
@@ -90,6 +108,8 @@ export const FLAG = {
   FIN: 1,
   /** The connection is dead. */
   RESET: 2,
+  /** In a pair: the writer of this word has closed, and reads no more. */
+  CLOSED: 4,
 } as const;
 
 /** Sizes of rings that the slab hands out, largest first; all powers of two. */
@@ -99,6 +119,9 @@ export const KLOG_BYTES = 64 * 1024;
 
 /** Guests number their own sockets below the half, the agent numbers accepted ones from it on. */
 export const DEFAULT_MAX_SOCKETS = 32768;
+/** Connections that a pair region has room for at a time, and its size; the memory is sparse. */
+export const PAIR_MAX_SOCKETS = 16384;
+export const PAIR_REGION_BYTES = 256 * 1024 * 1024;
 export const DEFAULT_REGION_BYTES = 256 * 1024 * 1024;
 /** Smallest region that holds the fixed parts and some rings. */
 export const MIN_REGION_BYTES = 16 * 1024 * 1024;

@@ -11,11 +11,21 @@ export {
   pollFds,
   setCloexec,
   waitReadable,
+  waitWritable,
 } from "./descriptors.ts";
 export { drainBytes, sendByte } from "./doorbell.ts";
+export { EpollSet } from "./epoll.ts";
 export { execve } from "./exec.ts";
 export type { InetAddress } from "./inet-address.ts";
-export { bindInet, getpeername, getsockname, inetSocket, listenFd } from "./inet-socket.ts";
+export {
+  acceptInet,
+  bindInet,
+  connectInet,
+  getpeername,
+  getsockname,
+  inetSocket,
+  listenFd,
+} from "./inet-socket.ts";
 export { isSupported, SysError } from "./libc.ts";
 export { getrlimit } from "./limits.ts";
 export {

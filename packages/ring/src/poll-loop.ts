@@ -64,6 +64,11 @@ export class PollLoop {
     }
   }
 
+  /** Something is awake and looked at in every turn. */
+  get busy(): boolean {
+    return this.awake.size > 0;
+  }
+
   remove(port: Pollable): void {
     this.awake.delete(port);
   }

@@ -76,6 +76,7 @@ const REGION_BYTES_LIMIT = 2 ** 31;
 export function formatRegion(
   memory: SharedMemory,
   maxSockets: number = DEFAULT_MAX_SOCKETS,
+  version: number = PROTOCOL_VERSION,
 ): RegionLayout {
   const regionBytes = memory.bytes.length;
   if (maxSockets < 2 || (maxSockets & (maxSockets - 1)) !== 0) {
@@ -91,7 +92,7 @@ export function formatRegion(
     return start;
   };
   const layout: RegionLayout = {
-    version: PROTOCOL_VERSION,
+    version,
     regionBytes,
     maxSockets,
     ccbOffset: take(maxSockets * CCB_BYTES),

@@ -43,6 +43,8 @@ export function isWildcard(endpoint: Endpoint): boolean {
 export class AddressPlan {
   /** The guest's own address, as everybody sees it. */
   readonly address: string;
+  /** Local guests share the host's network namespace. */
+  readonly scope = "host";
   private readonly suffix: string;
   readonly loopback4: string;
   readonly loopback6: string;

@@ -3,7 +3,15 @@
  * `dmesg`. One process; nothing listens beyond loopback unless a guest publishes it.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { closeFd, dupFd, peerCredentials, SysError, sendWithFds } from "@outsock/hostsys";
+import { PATH, PROTOCOL_SHORTCUT } from "@outsock/abi";
+import {
+  closeFd,
+  dupFd,
+  peerCredentials,
+  SysError,
+  sendWithFds,
+  socketpair,
+} from "@outsock/hostsys";
 import { PollLoop } from "@outsock/ring";
 import {
   type AttachReply,
@@ -21,8 +29,11 @@ import { claimAddress } from "./address-pool.ts";
 import { Guest } from "./guest.ts";
 import { checkRequest } from "./handshake-check.ts";
 import { type HostResolver, readHostResolver } from "./host-resolver.ts";
+import { ListenerDirectory } from "./listener-directory.ts";
 import { makeRegion, Refused } from "./region-memory.ts";
 import { Session } from "./session.ts";
+import { Broker } from "./shortcut/broker.ts";
+import { Lifelines } from "./shortcut/lifelines.ts";
 import { fdOf } from "./tcp-handle.ts";
 
 export interface AgentLog {
@@ -53,6 +64,9 @@ export class Agent {
   private readonly guests = new Map<string, Guest>();
   private readonly connections = new Set<Socket>();
   private readonly poll: PollLoop;
+  private readonly directory = new ListenerDirectory();
+  private readonly lifelines = new Lifelines();
+  private readonly broker: Broker;
   private nextGuest = 1;
   private closing = false;
 
@@ -64,6 +78,11 @@ export class Agent {
       now: () => performance.now() * 1000,
       involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
       defer: (turn) => setImmediate(turn),
+    });
+    this.broker = new Broker({
+      defer: (turn) => setImmediate(turn),
+      onMade: (shortcut) => this.lifelines.add(shortcut),
+      onOver: (shortcut) => this.lifelines.remove(shortcut),
     });
     this.server = createServer((socket) => this.onConnection(socket));
   }
@@ -88,6 +107,7 @@ export class Agent {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const socket of this.connections) socket.destroy();
     await closed;
+    this.lifelines.close();
   }
 
   private onConnection(socket: Socket): void {
@@ -233,10 +253,19 @@ export class Agent {
     }
     const doorbellFd = dupFd(fdOf(socket));
     const process = guest.takeProcessNumber();
+    // From version 2 on a channel for descriptors comes with the region.
+    const channel = protocol >= PROTOCOL_SHORTCUT ? socketpair() : undefined;
+    const channelFd = channel?.[0] ?? -1;
     const session = new Session({
       mapping: region.mapping,
       plan: guest.plan,
+      version: protocol,
       doorbellFd,
+      channelFd,
+      directory: this.directory,
+      lifelines: this.lifelines,
+      broker: this.broker,
+      shortcuts: this.shortcutsFor(protocol, request),
       onListen: (listener) => guest.onListen(listener),
       resolve: (name) => this.resolve(name),
       onPoisoned: (reason) => {
@@ -252,6 +281,7 @@ export class Agent {
       left = true;
       this.poll.remove(session);
       closeFd(doorbellFd);
+      if (channelFd !== -1) closeFd(channelFd);
       guest.processes.delete(process);
       guest.draining++;
       session.detach(abort, () => {
@@ -273,11 +303,13 @@ export class Agent {
       search: this.resolver.search,
     };
     try {
-      sendWithFds(doorbellFd, Buffer.from(`${JSON.stringify(reply)}\n`), [region.fd]);
+      const fds = channel === undefined ? [region.fd] : [region.fd, channel[1]];
+      sendWithFds(doorbellFd, Buffer.from(`${JSON.stringify(reply)}\n`), fds);
     } catch {
       leave(true);
     } finally {
       closeFd(region.fd);
+      if (channel !== undefined) closeFd(channel[1]);
     }
     if (left) return;
     socket.on("data", () => this.poll.rung(session));
@@ -287,6 +319,11 @@ export class Agent {
       { guest: guest.name, process, pid: request.pid, address: guest.plan.address },
       "guest attached",
     );
+  }
+
+  private shortcutsFor(protocol: number, request: AttachRequest): Broker | number {
+    if (protocol < PROTOCOL_SHORTCUT) return PATH.OLD_PROTOCOL;
+    return request.shortcut === false ? PATH.DISABLED : this.broker;
   }
 
   private dropIfEmpty(guest: Guest): void {

@@ -73,6 +73,8 @@ export class Guest {
         program,
         sockets: session.socketCount,
         bytes: session.bytes,
+        paths: session.pathCounts,
+        counters: session.counters,
       })),
       published: this.ports.map((port) => port.request),
     };

@@ -7,26 +7,34 @@ import {
   errnoOf,
   IPPROTO_IP,
   OP,
+  PATH,
+  SO_OUTSOCK_SHORTCUT,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SOL_OUTSOCK,
   SOL_SOCKET,
 } from "@outsock/abi";
 import {
   bindInet,
   closeFd,
+  connectInet,
   getsockname,
   IP_BIND_ADDRESS_NO_PORT,
   inetSocket,
   SysError,
   setsockoptInt,
 } from "@outsock/hostsys";
-import { type Endpoint, PayloadWriter } from "@outsock/vrpc";
-import { isWildcard } from "./address-plan.ts";
+import { type Endpoint, MessageInvalid, PayloadWriter, type RingPair } from "@outsock/vrpc";
+import { type HostTarget, isWildcard } from "./address-plan.ts";
 import { Listener } from "./listener.ts";
+import type { ListeningAt } from "./listener-directory.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
+import type { Assignment, Broker } from "./shortcut/broker.ts";
+import { pathOf, type Way, writePath } from "./shortcut/path.ts";
+import { tupleProof } from "./shortcut/proof.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
 import { StreamRelay } from "./stream-relay.ts";
-import { socketOfFd, socketOfHandle } from "./tcp-handle.ts";
+import { connectionOfFd, type KernelConnection, socketOfFd } from "./tcp-handle.ts";
 
 const WILDCARD_PORT_TRIES = 16;
 
@@ -71,6 +79,14 @@ export function bindAll(
   }
 }
 
+interface ConnectedEnds {
+  sequence: number;
+  destination: Endpoint;
+  target: HostTarget;
+  /** As the kernel has it. */
+  local: Endpoint;
+}
+
 export class StreamSocket implements GuestSocket {
   private readonly context: SessionContext;
   private readonly id: number;
@@ -79,10 +95,23 @@ export class StreamSocket implements GuestSocket {
   private wildcardPort: number | undefined;
   private relay: StreamRelay | undefined;
   private listener: Listener | undefined;
+  /** The guest's end of a shortcut. */
+  private end: Assignment | undefined;
+  /** Kernel end of a shortcut that was there before this agent; -1 when it has none. */
+  private lifeline: number | undefined;
+  /** SO_OUTSOCK_SHORTCUT. */
+  private shortcut = true;
+  /** Connected, and its other end is looked for; `closed` is called when the guest closes meanwhile. */
+  private connecting = false;
+  private closed: (() => void) | undefined;
 
   constructor(context: SessionContext, id: number) {
     this.context = context;
     this.id = id;
+  }
+
+  private get joined(): boolean {
+    return this.connecting || this.end !== undefined || this.lifeline !== undefined;
   }
 
   get bytes(): number {
@@ -118,11 +147,11 @@ export class StreamSocket implements GuestSocket {
       this.answer(OP.LISTEN, sequence, ERRNO.EINVAL);
       return;
     }
-    const listener = new Listener(this.context, this.id, backlog, bound.local);
+    const listener = new Listener(this.context, this.id, backlog, bound.local, this.shortcut);
     try {
-      for (const { fd } of bound.fds) {
+      for (const { fd, address } of bound.fds) {
         this.pending.applyTo(fd);
-        listener.add(fd);
+        listener.add(fd, address);
       }
     } catch (error) {
       bound.fds = [];
@@ -142,12 +171,114 @@ export class StreamSocket implements GuestSocket {
   }
 
   connect(sequence: number, destination: Endpoint): void {
-    if (this.relay !== undefined || this.listener !== undefined) {
+    if (this.relay !== undefined || this.listener !== undefined || this.joined) {
       this.answer(OP.CONNECT, sequence, ERRNO.EISCONN);
       return;
     }
+    const target = this.context.plan.target(destination);
+    const { shortcuts, directory, plan } = this.context;
+    if (typeof shortcuts === "number" || !this.shortcut) {
+      const why = typeof shortcuts === "number" ? shortcuts : PATH.DISABLED;
+      this.connectOut(sequence, destination, target, why);
+      return;
+    }
+    const { address, port } = target.endpoint;
+    const here = directory.find(plan.scope, address, port);
+    // A bound port cannot be had a second time, should the kernel not answer at once.
+    if (here === undefined || this.bound !== undefined) {
+      this.connectOut(sequence, destination, target, PATH.REMOTE_PEER);
+    } else {
+      this.connectHere(sequence, destination, target, here, shortcuts);
+    }
+  }
+
+  /** Connects to a listener of this agent's: the kernel answers within the call. */
+  private connectHere(
+    sequence: number,
+    destination: Endpoint,
+    target: HostTarget,
+    here: ListeningAt,
+    broker: Broker,
+  ): void {
     const { plan } = this.context;
-    const target = plan.target(destination);
+    const { address, port } = target.endpoint;
+    let fd = -1;
+    let outcome: "connected" | "pending" | number;
+    let local: Endpoint;
+    try {
+      fd = this.connectingFd(target.endpoint.family, target.source);
+      this.pending.applyTo(fd);
+      outcome = connectInet(fd, address, port);
+      local = getsockname(fd);
+    } catch (error) {
+      if (fd !== -1) closeFd(fd);
+      this.answer(OP.CONNECT, sequence, errnoOfThrown(error));
+      return;
+    }
+    if (outcome === "pending") {
+      // The backlog is full, so the kernel asks again in a second: libuv waits for that.
+      closeFd(fd);
+      this.connectOut(sequence, destination, target, PATH.NOT_IN_TIME);
+      return;
+    }
+    if (outcome !== "connected") {
+      closeFd(fd);
+      this.answer(OP.CONNECT, sequence, outcome);
+      return;
+    }
+    this.connecting = true;
+    broker.offer({
+      kind: "connected",
+      proofs: [tupleProof(plan.scope, local, target.endpoint)],
+      member: this.context,
+      socket: this.id,
+      take: () => fd,
+      settled: (way) => {
+        this.connecting = false;
+        const ends = { sequence, destination, target, local };
+        if (typeof way !== "number") this.connectedHere(ends, way);
+        else this.relayConnected(ends, connectionOfFd(fd), way);
+      },
+    });
+    here.listener.acceptNow(here.fd, address);
+  }
+
+  private connectedHere(ends: ConnectedEnds, way: Assignment): void {
+    const { shortcut, side } = way;
+    if (this.closed !== undefined) {
+      shortcut.abandon(side);
+      this.closed();
+      return;
+    }
+    this.context.clear(this.id);
+    this.join(way);
+    this.answerConnect(ends, shortcut.slot.rings, way);
+    // The accepting guest could not take it.
+    if (shortcut.abandoned) this.context.reset(this.id, ERRNO.ECONNRESET);
+  }
+
+  /** A kernel connection stands that is no shortcut. */
+  private relayConnected(ends: ConnectedEnds, connection: KernelConnection, why: number): void {
+    const rings = this.closed === undefined ? this.context.allocateRings(this.id) : undefined;
+    if (rings === undefined) {
+      connection.close();
+      if (this.closed !== undefined) this.closed();
+      else this.answer(OP.CONNECT, ends.sequence, ERRNO.ENOBUFS);
+      return;
+    }
+    const relay = new StreamRelay(this.context, this.id, rings);
+    this.relay = relay;
+    this.answerConnect(ends, rings.pair, { why });
+    relay.start(connection.toSocket(relay));
+  }
+
+  /** Connects as libuv does, and relays. */
+  private connectOut(
+    sequence: number,
+    destination: Endpoint,
+    target: HostTarget,
+    why: number,
+  ): void {
     let fd: number;
     try {
       fd = this.connectingFd(target.endpoint.family, target.source);
@@ -174,21 +305,28 @@ export class StreamSocket implements GuestSocket {
     socket.once("connect", () => {
       socket.off("error", failed);
       relay.attach(socket);
-      const local = plan.toGuest({
+      const local: Endpoint = {
         address: socket.localAddress ?? "0.0.0.0",
         port: socket.localPort ?? 0,
         family: target.endpoint.family,
-      });
-      const payload = new PayloadWriter()
-        .endpoint(local)
-        .endpoint(isWildcard(destination) ? plan.toGuest(target.endpoint) : destination)
-        .rings(rings.pair)
-        .done();
-      this.answer(OP.CONNECT, sequence, 0, payload);
+      };
+      this.answerConnect({ sequence, destination, target, local }, rings.pair, { why });
       relay.onEvents(-1);
     });
     socket.connect({ host: target.endpoint.address, port: target.endpoint.port });
     relay.connecting(socket);
+  }
+
+  private answerConnect(ends: ConnectedEnds, rings: RingPair, way: Way): void {
+    const { sequence, destination, target, local } = ends;
+    const { plan, version } = this.context;
+    const writer = new PayloadWriter()
+      .endpoint(plan.toGuest(local))
+      .endpoint(isWildcard(destination) ? plan.toGuest(target.endpoint) : destination)
+      .rings(rings);
+    writePath(writer, version, way);
+    this.context.countPath(pathOf(way));
+    this.answer(OP.CONNECT, sequence, 0, writer.done());
   }
 
   /** A descriptor to connect with: the bound one, or a new one with the right source address. */
@@ -214,10 +352,27 @@ export class StreamSocket implements GuestSocket {
     return fd;
   }
 
-  /** Becomes the guest's end of an accepted handle. */
-  adopt(handle: unknown, relay: StreamRelay): void {
+  /** Becomes the guest's end of a connection that was accepted. */
+  adopt(connection: KernelConnection, relay: StreamRelay): void {
     this.relay = relay;
-    relay.start(socketOfHandle(handle, relay));
+    relay.start(connection.toSocket(relay));
+  }
+
+  /** Becomes the guest's end of a shortcut. */
+  join(way: Assignment): void {
+    this.end = way;
+  }
+
+  /** Is the end of a shortcut that was there before this agent. @param fd its lifeline, or -1 */
+  restore(fd: number): void {
+    if (this.bound !== undefined || this.relay !== undefined || this.lifeline !== undefined) {
+      if (fd !== -1) closeFd(fd);
+      throw new MessageInvalid(`socket ${this.id} cannot be restored: it is in use`);
+    }
+    this.lifeline = fd;
+    this.context.countPath(PATH.SHORTCUT);
+    if (fd === -1) return;
+    this.context.lifelines.watch(fd, { reset: (errno) => this.context.reset(this.id, errno) });
   }
 
   onEvents(events: number): void {
@@ -225,6 +380,10 @@ export class StreamSocket implements GuestSocket {
   }
 
   setOption(option: SocketOption): number {
+    if (option.level === SOL_OUTSOCK && option.name === SO_OUTSOCK_SHORTCUT) {
+      this.shortcut = option.value !== 0;
+      return 0;
+    }
     const fd = this.fd();
     return fd === -1 ? this.pending.set(option) : setOptionOn(fd, option);
   }
@@ -235,16 +394,33 @@ export class StreamSocket implements GuestSocket {
   }
 
   private fd(): number {
-    return this.relay?.fd() ?? this.bound?.fds[0]?.fd ?? -1;
+    const { end } = this;
+    if (end !== undefined) return end.shortcut.ends[end.side].fd;
+    return this.lifeline ?? this.relay?.fd() ?? this.bound?.fds[0]?.fd ?? -1;
   }
 
   close(reset: boolean, closed: () => void): void {
     for (const { fd } of this.bound?.fds ?? []) closeFd(fd);
     this.bound = undefined;
     if (this.wildcardPort !== undefined) this.context.plan.releaseWildcard(this.wildcardPort);
-    if (this.relay !== undefined) this.relay.close(reset, closed);
-    else if (this.listener !== undefined) this.listener.close(closed);
-    else closed();
+    if (this.relay !== undefined) {
+      this.relay.close(reset, closed);
+    } else if (this.listener !== undefined) {
+      this.listener.close(closed);
+    } else if (this.connecting) {
+      this.closed = closed;
+    } else {
+      this.end?.shortcut.close(this.end.side);
+      this.endLifeline();
+      closed();
+    }
+  }
+
+  private endLifeline(): void {
+    if (this.lifeline === undefined || this.lifeline === -1) return;
+    this.context.lifelines.unwatch(this.lifeline);
+    closeFd(this.lifeline);
+    this.lifeline = undefined;
   }
 
   private answer(

@@ -32,6 +32,8 @@ export interface GuestConfig {
   program?: string;
   publish?: PublishRequest[];
   strace?: boolean;
+  /** false keeps all connections on the relay (`--no-shortcut`). */
+  shortcut?: boolean;
   /** Leaves the host's network reachable: for kernels without seccomp. */
   keepHostNetwork?: boolean;
   /**
@@ -116,6 +118,7 @@ function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host:
       pid: process.pid,
       program: isMainThread ? program : `${program} (worker thread)`,
       publish: config.publish ?? [],
+      ...(config.shortcut === false ? { shortcut: false } : {}),
     });
   } catch (error) {
     if (error instanceof AttachError) fail(error.message);
@@ -147,8 +150,10 @@ export function boot(text: string): void {
   if (config.family === "passthrough") {
     mountPassthrough(kernel, natives);
   } else {
-    identity = mountAgent(kernel, config, natives, host).attachment.reply;
+    const link = mountAgent(kernel, config, natives, host);
+    identity = link.attachment.reply;
     takeNetworkAway(config, kernel);
+    process.on("exit", () => link.exit());
   }
   run(config, kernel, natives, host, identity);
   // The program's module cache holds what it loaded itself.
