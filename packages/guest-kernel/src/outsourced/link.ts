@@ -107,7 +107,7 @@ export class Link {
       defer: options.defer,
       log: (sentence) => options.log.write(sentence),
       onRing: (pair) => {
-        this.loop.rung(pair);
+        if (!pair.own || !pair.drainAndSleep()) this.loop.rung(pair);
         options.run();
       },
       onEnded: (pair, broken) => {

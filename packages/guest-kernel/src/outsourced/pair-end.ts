@@ -48,6 +48,11 @@ export class PairEnd implements Pollable {
   private readonly sockets = new Map<number, PairSocket>();
   private readonly stop: () => void;
   alive = true;
+  /**
+   * Both ends are this process's: events then come by the doorbell, when the event loop gets to
+   * I/O, as those of native sockets; polling would put them before what this turn has queued.
+   */
+  own = false;
 
   /** @throws RegionInvalid; the descriptor is the caller's then */
   constructor(id: number, side: number, mapping: Mapping, fd: number, handlers: PairHandlers) {
@@ -127,6 +132,13 @@ export class PairEnd implements Pollable {
 
   trySleep(): boolean {
     return !this.alive || this.port.trySleep();
+  }
+
+  /** Takes what the doorbell told of, and sleeps again. @returns false while there is more */
+  drainAndSleep(): boolean {
+    this.wake();
+    this.drain();
+    return this.trySleep();
   }
 
   wake(): void {

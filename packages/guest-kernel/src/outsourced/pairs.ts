@@ -42,6 +42,8 @@ export class Pairs {
       mapping = mapShared(regionFd, bytes);
       const pair = new PairEnd(id, side, mapping, doorbellFd, this.options);
       this.current.set(`${id} ${side}`, pair);
+      const other = this.get(id, 1 - side);
+      if (other !== undefined) other.own = pair.own = true;
     } catch (error) {
       closeFd(doorbellFd);
       mapping?.unmap();
