@@ -180,6 +180,7 @@ export function txRingPlace(
     tailWord: ccbWord(layout, socket, CCB.TX_TAIL),
     headWord: ccbWord(layout, socket, CCB.TX_HEAD),
     wantWord: ccbWord(layout, socket, CCB.TX_WANT),
+    windowWord: ccbWord(layout, socket, CCB.TX_WINDOW),
     offset,
     capacity,
   };
@@ -196,6 +197,7 @@ export function rxRingPlace(
     tailWord: ccbWord(layout, socket, CCB.RX_TAIL),
     headWord: ccbWord(layout, socket, CCB.RX_HEAD),
     wantWord: ccbWord(layout, socket, CCB.RX_WANT),
+    windowWord: ccbWord(layout, socket, CCB.RX_WINDOW),
     offset,
     capacity,
   };
@@ -224,10 +226,12 @@ export function resetCcb(memory: SharedMemory, layout: RegionLayout, socket: num
     CCB.TX_TAIL,
     CCB.RX_HEAD,
     CCB.TX_WANT,
+    CCB.TX_WINDOW,
     CCB.GUEST_FLAGS,
     CCB.TX_HEAD,
     CCB.RX_TAIL,
     CCB.RX_WANT,
+    CCB.RX_WINDOW,
     CCB.AGENT_FLAGS,
     CCB.ERROR,
   ]) {
