@@ -34,8 +34,8 @@ interface WindowInner extends Inner {
 }
 const opened = (object: object): WindowInner => inner(object) as WindowInner;
 
-/** Grows (two chunks of 2 do not fit), is used as a large ring, shrinks (chunks of 1), grows. */
-const CHUNKS = [2, 2, 5, 1, 1, 2, 2];
+/** Grows (two chunks of 2 do not fit), and shrinks when chunks of 1 found it empty. */
+const CHUNKS = [2, 2, 1, 1];
 
 /** How often each producer of the exploration changed its window, so that a model shows its worth. */
 function counting(): { producer: typeof RingProducer; changes: () => number[] } {
@@ -52,7 +52,7 @@ function counting(): { producer: typeof RingProducer; changes: () => number[] } 
 }
 
 describe("every interleaving with a window that changes", () => {
-  for (const start of [0, 2 ** 31 - 3, -3, 5]) {
+  for (const start of [0, -3]) {
     it(`delivers all bytes in order, indexes from ${start}`, () => {
       const { producer, changes } = counting();
       const verdict = send({ producer }, CHUNKS, start);
@@ -63,14 +63,14 @@ describe("every interleaving with a window that changes", () => {
 
     it(`delivers what is put in spans handed out ahead, indexes from ${start}`, () => {
       const { producer, changes } = counting();
-      const verdict = send({ producer, spans: true }, [2, 2, 3, 5, 1, 1, 1], start);
+      const verdict = send({ producer, spans: true }, [2, 2, 1], start);
       expect(verdict.violation).toBeUndefined();
       expect(changes()).toEqual([2, 8]);
     });
   }
 
   it("delivers a chunk larger than the window it finds", () => {
-    expect(send({}, [1, 8, 1, 7]).violation).toBeUndefined();
+    expect(send({}, [1, 8, 3]).violation).toBeUndefined();
   });
 });
 
@@ -83,33 +83,23 @@ describe("the checker finds a window protocol that is broken", () => {
     }
   }
 
-  class StoresTheWindowAfterTheTail extends RingProducer {
-    late = 0;
-
-    constructor(...args: ConstructorParameters<typeof RingProducer>) {
-      super(...args);
-      const self = opened(this);
-      self.change = (window) => {
-        self.window = window;
-        this.late = window;
-      };
-    }
-
-    override commit(length: number): void {
-      super.commit(length);
-      const { place, words } = opened(this);
-      if (this.late !== 0) Atomics.store(words, place.windowWord, 31 - Math.clz32(this.late));
-      this.late = 0;
-    }
-  }
+  /** A word that no consumer looks at. */
+  const ELSEWHERE = 31;
 
   class NeverStoresTheWindow extends RingProducer {
     constructor(...args: ConstructorParameters<typeof RingProducer>) {
       super(...args);
       const self = opened(this);
-      self.change = (window) => {
-        self.window = window;
-      };
+      self.place = { ...self.place, windowWord: ELSEWHERE };
+    }
+  }
+
+  class StoresTheWindowAfterTheTail extends NeverStoresTheWindow {
+    override commit(length: number): void {
+      super.commit(length);
+      const { words } = opened(this);
+      const word = Atomics.load(words, ELSEWHERE);
+      if (word !== 0) Atomics.store(words, WINDOW_WORD, word);
     }
   }
 
@@ -181,8 +171,7 @@ describe("the checker finds a window protocol that is broken", () => {
 
   for (const [name, parts, message] of broken) {
     it(name, () => {
-      const verdicts = [0, 2, 5].map((start) => send(parts, CHUNKS, start).violation ?? "");
-      expect(verdicts.some((violation) => message.test(violation))).toBe(true);
+      expect(send(parts, CHUNKS).violation).toMatch(message);
     });
   }
 });

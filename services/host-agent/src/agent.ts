@@ -3,7 +3,14 @@
  * `dmesg`. One process; nothing listens beyond loopback unless a guest publishes it.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { closeFd, dupFd, peerCredentials, SysError, sendWithFds } from "@outsock/hostsys";
+import {
+  closeFd,
+  dupFd,
+  peerCredentials,
+  SysError,
+  sendWithFds,
+  watchProcessors,
+} from "@outsock/hostsys";
 import { PollLoop } from "@outsock/ring";
 import {
   type AttachReply,
@@ -62,7 +69,7 @@ export class Agent {
     this.poll = new PollLoop({
       ...POLL,
       now: () => performance.now() * 1000,
-      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
+      ...watchProcessors(),
       defer: (turn) => setImmediate(turn),
     });
     this.server = createServer((socket) => this.onConnection(socket));

@@ -22,6 +22,7 @@ import {
   formatRegion,
   type Pollable,
   Port,
+  type PortCounters,
   portPlace,
   type RegionLayout,
   RingConsumer,
@@ -132,6 +133,10 @@ export class Session implements SessionContext, Pollable {
   }
 
   // Pollable
+
+  get counters(): PortCounters {
+    return this.port.counters;
+  }
 
   drain(): number {
     let handled = 0;

@@ -8,6 +8,7 @@ import {
   ccbWord,
   type Pollable,
   Port,
+  type PortCounters,
   portPlace,
   RingConsumer,
   RingProducer,
@@ -180,6 +181,10 @@ export class Channel implements Pollable {
   }
 
   // Pollable
+
+  get counters(): PortCounters {
+    return this.port.counters;
+  }
 
   drain(): number {
     let handled = 0;

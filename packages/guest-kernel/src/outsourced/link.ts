@@ -6,7 +6,7 @@
  */
 
 import { HEADER } from "@outsock/abi";
-
+import { watchProcessors } from "@outsock/hostsys";
 import { PollLoop, RingCorrupted } from "@outsock/ring";
 import { type AttachRequest, type Message, MessageInvalid } from "@outsock/vrpc";
 import type { KernelLog } from "../kernel/klog.ts";
@@ -66,7 +66,7 @@ export class Link {
     this.loop = new PollLoop({
       ...POLL,
       now: () => options.now() * 1000,
-      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
+      ...watchProcessors(),
       defer: (turn) =>
         options.defer(() => {
           this.guard(turn);

@@ -214,7 +214,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
         const rest = source.length - written;
         if (rest === 0) break;
         // Room that came meanwhile is used at once: nobody will tell of it.
-        const want = Math.min(tx.capacity / 2, rest);
+        const want = Math.min(tx.window / 2, rest);
         if (tx.freeOrWait(want) < want) break;
       }
       if (written > 0) this.channel.notify(this.id, EVENT.DATA);
@@ -256,7 +256,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
     if (this.state === "listening") return { receive: this.queue.length, send: this.backlog };
     return {
       receive: this.available(),
-      send: tx === undefined || this.reset ? 0 : tx.capacity - tx.free(),
+      send: tx === undefined || this.reset ? 0 : tx.fill(),
     };
   }
 
