@@ -78,6 +78,8 @@ export const CCB = {
   GUEST_FLAGS: 3,
   /** Events for the agent that it has not taken yet (EVENT bits). */
   TO_AGENT_PENDING: 4,
+  /** log2 of the window of tx that is in use; 0 = all of it. */
+  TX_WINDOW: 5,
   /** Written by the agent. */
   TX_HEAD: 16,
   RX_TAIL: 17,
@@ -88,6 +90,8 @@ export const CCB = {
   TO_GUEST_PENDING: 20,
   /** errno (positive) that ended the connection, valid when AGENT_FLAGS has FLAG.RESET. */
   ERROR: 21,
+  /** log2 of the window of rx that is in use; 0 = all of it. */
+  RX_WINDOW: 22,
 } as const;
 
 /** Bits of an event entry. */
@@ -114,6 +118,8 @@ export const FLAG = {
 
 /** Sizes of rings that the slab hands out, largest first; all powers of two. */
 export const RING_CLASSES = [1024 * 1024, 256 * 1024, 64 * 1024, 16 * 1024, 4096] as const;
+/** Least window of a ring. */
+export const WINDOW_MIN_BYTES = 4096;
 export const CALL_RING_BYTES = 64 * 1024;
 export const KLOG_BYTES = 64 * 1024;
 

@@ -43,6 +43,7 @@ export {
   sealRegion,
 } from "./memory.ts";
 export { pidfdOpen, processStartTime } from "./processes.ts";
+export { type ProcessorWatch, watchProcessors } from "./processors.ts";
 export { denyInetSockets, holdsIoUring, inetSocketsDenied } from "./seccomp.ts";
 export {
   getsockoptInt,

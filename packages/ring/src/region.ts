@@ -181,6 +181,7 @@ export function txRingPlace(
     tailWord: ccbWord(layout, socket, CCB.TX_TAIL),
     headWord: ccbWord(layout, socket, CCB.TX_HEAD),
     wantWord: ccbWord(layout, socket, CCB.TX_WANT),
+    windowWord: ccbWord(layout, socket, CCB.TX_WINDOW),
     offset,
     capacity,
   };
@@ -197,6 +198,7 @@ export function rxRingPlace(
     tailWord: ccbWord(layout, socket, CCB.RX_TAIL),
     headWord: ccbWord(layout, socket, CCB.RX_HEAD),
     wantWord: ccbWord(layout, socket, CCB.RX_WANT),
+    windowWord: ccbWord(layout, socket, CCB.RX_WINDOW),
     offset,
     capacity,
   };
@@ -225,10 +227,12 @@ export function resetCcb(memory: SharedMemory, layout: RegionLayout, socket: num
     CCB.TX_TAIL,
     CCB.RX_HEAD,
     CCB.TX_WANT,
+    CCB.TX_WINDOW,
     CCB.GUEST_FLAGS,
     CCB.TX_HEAD,
     CCB.RX_TAIL,
     CCB.RX_WANT,
+    CCB.RX_WINDOW,
     CCB.AGENT_FLAGS,
     CCB.ERROR,
   ]) {

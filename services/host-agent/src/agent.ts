@@ -11,6 +11,7 @@ import {
   SysError,
   sendWithFds,
   socketpair,
+  watchProcessors,
 } from "@outsock/hostsys";
 import { PollLoop } from "@outsock/ring";
 import {
@@ -76,7 +77,7 @@ export class Agent {
     this.poll = new PollLoop({
       ...POLL,
       now: () => performance.now() * 1000,
-      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
+      ...watchProcessors(),
       defer: (turn) => setImmediate(turn),
     });
     this.broker = new Broker({

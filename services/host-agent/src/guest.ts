@@ -74,7 +74,7 @@ export class Guest {
         sockets: session.socketCount,
         bytes: session.bytes,
         paths: session.pathCounts,
-        counters: session.counters,
+        counters: session.guestCounters,
       })),
       published: this.ports.map((port) => port.request),
     };

@@ -33,6 +33,7 @@ import {
   formatRegion,
   type Pollable,
   Port,
+  type PortCounters,
   portPlace,
   type RegionLayout,
   RingConsumer,
@@ -168,6 +169,10 @@ export class Session implements SessionContext, Pollable {
   }
 
   // Pollable
+
+  get counters(): PortCounters {
+    return this.port.counters;
+  }
 
   drain(): number {
     let handled = 0;
@@ -310,7 +315,7 @@ export class Session implements SessionContext, Pollable {
   }
 
   /** What the guest counts; its word. */
-  get counters(): Record<string, number> {
+  get guestCounters(): Record<string, number> {
     const { words } = this.memory;
     return Object.fromEntries(
       COUNTERS.map((name, i) => {

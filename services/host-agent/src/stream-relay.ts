@@ -138,7 +138,7 @@ export class StreamRelay implements ReadTarget {
 
   /** True when the guest has not read all that came: closing then resets, as close(2) does. */
   private unread(): boolean {
-    return this.rx.free() < this.rx.capacity;
+    return this.rx.fill() > 0;
   }
 
   fd(): number {

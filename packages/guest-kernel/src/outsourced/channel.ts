@@ -182,6 +182,10 @@ export class Channel implements Pollable {
 
   // Pollable
 
+  get counters(): PortCounters {
+    return this.port.counters;
+  }
+
   drain(): number {
     let handled = 0;
     this.guard(() => {

@@ -6,7 +6,7 @@
  */
 
 import { COUNTERS, type CounterName, DESCRIPTORS_MAX, HEADER, OP } from "@outsock/abi";
-import { closeFd } from "@outsock/hostsys";
+import { closeFd, watchProcessors } from "@outsock/hostsys";
 import { PollLoop, RingCorrupted } from "@outsock/ring";
 import {
   type AttachRequest,
@@ -93,7 +93,7 @@ export class Link {
     this.loop = new PollLoop({
       ...POLL,
       now: () => options.now() * 1000,
-      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
+      ...watchProcessors(),
       defer: (turn) =>
         options.defer(() => {
           this.guard(turn);

@@ -304,7 +304,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
         const rest = source.length - written;
         if (rest === 0) break;
         // Room that came meanwhile is used at once: nobody will tell of it.
-        const want = Math.min(tx.capacity / 2, rest);
+        const want = Math.min(tx.window / 2, rest);
         if (tx.freeOrWait(want) < want) break;
       }
       if (written > 0) this.wrote(wire, written);
@@ -354,13 +354,8 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     if (this.state === "listening") return { receive: this.queue.length, send: this.backlog };
     return {
       receive: this.available(),
-      send: wire === undefined || this.reset ? 0 : this.unsent(wire),
+      send: wire === undefined || this.reset ? 0 : wire.tx.fill(),
     };
-  }
-
-  /** Bytes that the peer has not taken. @throws RingCorrupted */
-  private unsent({ tx }: Wire): number {
-    return tx.capacity - tx.free();
   }
 
   private peerFlags(): number {
@@ -378,7 +373,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     } else if ((flags & FLAG.CLOSED) !== 0) {
       // Bytes that nobody will read: the kernel would have answered them with a reset.
       wire.carrier.guard(() => {
-        if (this.unsent(wire) === 0) return;
+        if (wire.tx.fill() === 0) return;
         this.resetBy((flags & FLAG.FIN) === 0 ? ERRNO.ECONNRESET : ERRNO.EPIPE);
       });
     }
@@ -633,7 +628,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
   private noticeGone(): void {
     const { wire } = this;
     wire?.carrier.guard(() => {
-      if (this.unsent(wire) > 0) this.resetBy(ERRNO.EPIPE);
+      if (wire.tx.fill() > 0) this.resetBy(ERRNO.EPIPE);
     });
   }
 }
