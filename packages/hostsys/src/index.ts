@@ -45,8 +45,10 @@ export {
   inNetworkNamespace,
   namespaceInode,
   namespaceOf,
+  namespaceOwner,
   newNetworkNamespace,
   openNetworkNamespace,
+  userNamespaceOf,
 } from "./network-namespace.ts";
 export {
   type PeerProcess,

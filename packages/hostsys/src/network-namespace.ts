@@ -94,3 +94,32 @@ export function namespaceOf(pid: number | "self"): string {
     closeFd(fd);
   }
 }
+
+/** ioctl_ns(2): the user namespace that owns another namespace. */
+const NS_GET_USERNS = 0xb701;
+
+/**
+ * Whose rights count in a network namespace: names its user namespace as `namespaceInode` does.
+ * @throws SysError EPERM (it is outside of this process's own), ENOTTY (no namespace)
+ */
+export function namespaceOwner(fd: number): string {
+  const ioctl = libc<(fd: number, request: number, argument: number) => number>(
+    "int ioctl(int fd, unsigned long request, long argument)",
+  );
+  const owner = check("ioctl", ioctl(fd, NS_GET_USERNS, 0));
+  try {
+    return namespaceInode(owner);
+  } finally {
+    closeFd(owner);
+  }
+}
+
+/** The user namespace of a process. @throws SysError ENOENT, EACCES */
+export function userNamespaceOf(pid: number): string {
+  const fd = open(`/proc/${pid}/ns/user`);
+  try {
+    return namespaceInode(fd);
+  } finally {
+    closeFd(fd);
+  }
+}

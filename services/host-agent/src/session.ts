@@ -124,6 +124,15 @@ export class Session implements SessionContext, Pollable {
     return this.sockets.size;
   }
 
+  /** TCP connections, by both ends' making. */
+  get connectionCount(): number {
+    let count = 0;
+    for (const socket of this.sockets.values()) {
+      if (socket instanceof StreamSocket && socket.relayed) count++;
+    }
+    return count;
+  }
+
   /** Bytes relayed by all sockets of the session, also by those that are closed. */
   get bytes(): number {
     let bytes = this.goneBytes;

@@ -92,6 +92,11 @@ export class StreamSocket implements GuestSocket {
     this.id = id;
   }
 
+  /** It is a connection, or is becoming one. */
+  get relayed(): boolean {
+    return this.relay !== undefined;
+  }
+
   get bytes(): number {
     return this.relay?.bytes ?? 0;
   }
