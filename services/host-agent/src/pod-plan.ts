@@ -27,7 +27,7 @@ export interface PodNetwork {
 
 export class PodPlan implements NetworkPlan {
   readonly address: string;
-  readonly scope: string;
+  private name: string | undefined;
   readonly oneToOne = true;
   private readonly namespace: number;
   private readonly firstPort: number;
@@ -35,8 +35,12 @@ export class PodPlan implements NetworkPlan {
   constructor(network: PodNetwork) {
     this.address = network.address;
     this.namespace = network.namespace;
-    this.scope = `net:${namespaceInode(network.namespace)}`;
     this.firstPort = network.mayBindAll ? 1 : (network.firstFreePort ?? UNPRIVILEGED_PORT_START);
+  }
+
+  get scope(): string {
+    this.name ??= `net:${namespaceInode(this.namespace)}`;
+    return this.name;
   }
 
   inetSocket(type: "tcp" | "udp", family: 4 | 6): number {
