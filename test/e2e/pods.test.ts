@@ -212,10 +212,16 @@ describe.skipIf(!NODE_BUILT || reason !== undefined)(`pods as guests${why}`, () 
     await first.ended;
     expect(await client.seen("before", "close")).toMatchObject({ hadError: true });
     await node.agent();
-    await until("both guests are back", async () => (await node.guests()).length === 2);
-    await client.connect("after", a.address, 8080);
-    client.do({ do: "write", id: "after", text: "still there" });
-    expect(await client.seen("after", "data")).toMatchObject({ text: "still there" });
+    // Each attaches in its own time; until both have, connections fail.
+    let tries = 0;
+    const id = await until("the client reaches the listener again", async () => {
+      const next = `after-${++tries}`;
+      client.do({ do: "connect", id: next, host: a.address, port: 8080 });
+      await until(`${next} is told`, () => client.events(next).length > 0);
+      return client.events(next)[0]?.event === "connect" && next;
+    });
+    client.do({ do: "write", id, text: "still there" });
+    expect(await client.seen(id, "data")).toMatchObject({ text: "still there" });
   });
 
   test("no agent yet: the process waits for it and starts; none at all: 125 and one sentence", async () => {
