@@ -2,7 +2,6 @@
 // that cannot be bundled (native binaries), and the files that the program reads beside itself.
 // services/Dockerfile copies these folders; nothing else of the repository goes into an image.
 import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
