@@ -1,4 +1,5 @@
 export * from "./errno.ts";
 export * from "./layout.ts";
+export * from "./modes.ts";
 export * from "./socket.ts";
 export * from "./vrpc.ts";
