@@ -32,7 +32,31 @@ export {
   punchHole,
   sealRegion,
 } from "./memory.ts";
-export { pidfdOpen, processStartTime } from "./processes.ts";
+export {
+  bindMount,
+  type MountFlags,
+  type MountPoint,
+  mountTmpfs,
+  parseMountInfo,
+  remountBind,
+  unmount,
+} from "./mounts.ts";
+export {
+  inNetworkNamespace,
+  namespaceInode,
+  namespaceOf,
+  namespaceOwner,
+  newNetworkNamespace,
+  openNetworkNamespace,
+  userNamespaceOf,
+} from "./network-namespace.ts";
+export {
+  type PeerProcess,
+  peerProcess,
+  pidfdAlive,
+  pidfdOpen,
+  processStartTime,
+} from "./processes.ts";
 export { denyInetSockets, holdsIoUring, inetSocketsDenied } from "./seccomp.ts";
 export {
   getsockoptInt,

@@ -4,7 +4,7 @@
  */
 import type { RegionLayout, RingPlace, SharedMemory } from "@outsock/ring";
 import type { Endpoint, RingPair } from "@outsock/vrpc";
-import type { AddressPlan } from "./address-plan.ts";
+import type { NetworkPlan } from "./network-plan.ts";
 
 /** A socket option that the guest set before the real socket was there. */
 export interface SocketOption {
@@ -16,7 +16,7 @@ export interface SocketOption {
 export interface SessionContext {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
-  readonly plan: AddressPlan;
+  readonly plan: NetworkPlan;
   /** Tells the guest of `events` (EVENT bits) on its socket. */
   notify(socket: number, events: number): void;
   /** Marks the connection dead and tells the guest why (a positive errno). */

@@ -43,9 +43,9 @@ import {
   PayloadWriter,
   takeMessage,
 } from "@outsock/vrpc";
-import type { AddressPlan } from "./address-plan.ts";
 import { DatagramSocket } from "./datagram-socket.ts";
 import type { Listener } from "./listener.ts";
+import type { NetworkPlan } from "./network-plan.ts";
 import type { AllocatedRings, SessionContext } from "./session-sockets.ts";
 import { StreamRelay } from "./stream-relay.ts";
 import { StreamSocket } from "./stream-socket.ts";
@@ -59,7 +59,7 @@ const EMPTY = new Uint8Array(0);
 
 export interface SessionOptions {
   mapping: Mapping;
-  plan: AddressPlan;
+  plan: NetworkPlan;
   /** Descriptor of the connection to the guest, for doorbells. */
   doorbellFd: number;
   /** A listener of the guest came to be; published ports attach to it. */
@@ -75,7 +75,7 @@ export interface SessionOptions {
 export class Session implements SessionContext, Pollable {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
-  readonly plan: AddressPlan;
+  readonly plan: NetworkPlan;
   private readonly options: SessionOptions;
   private readonly port: Port;
   private readonly calls: RingConsumer;
@@ -122,6 +122,15 @@ export class Session implements SessionContext, Pollable {
 
   get socketCount(): number {
     return this.sockets.size;
+  }
+
+  /** TCP connections, by both ends' making. */
+  get connectionCount(): number {
+    let count = 0;
+    for (const socket of this.sockets.values()) {
+      if (socket instanceof StreamSocket && socket.relayed) count++;
+    }
+    return count;
   }
 
   /** Bytes relayed by all sockets of the session, also by those that are closed. */

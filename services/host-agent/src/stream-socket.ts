@@ -16,13 +16,14 @@ import {
   closeFd,
   getsockname,
   IP_BIND_ADDRESS_NO_PORT,
-  inetSocket,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
   SysError,
   setsockoptInt,
 } from "@outsock/hostsys";
 import { type Endpoint, PayloadWriter } from "@outsock/vrpc";
-import { isWildcard } from "./address-plan.ts";
 import { Listener } from "./listener.ts";
+import { addressFor, isWildcard, type NetworkPlan } from "./network-plan.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
 import { StreamRelay } from "./stream-relay.ts";
@@ -35,6 +36,7 @@ const EMPTY = new Uint8Array(0);
 export interface BoundFd {
   fd: number;
   address: string;
+  family: 4 | 6;
 }
 
 function errnoOfThrown(error: unknown): number {
@@ -44,6 +46,7 @@ function errnoOfThrown(error: unknown): number {
 
 /** Binds one descriptor for each address, all to one port. @throws SysError */
 export function bindAll(
+  plan: NetworkPlan,
   type: "tcp" | "udp",
   addresses: readonly string[],
   port: number,
@@ -54,8 +57,12 @@ export function bindAll(
     let chosen = port;
     try {
       for (const address of addresses) {
-        const fd = inetSocket(type);
-        fds.push({ fd, address });
+        const family = address.includes(":") ? 6 : 4;
+        const fd = plan.inetSocket(type, family);
+        fds.push({ fd, address, family });
+        if (family === 6) {
+          setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, flags & BIND_V6ONLY ? 1 : 0);
+        }
         if (type === "tcp" || flags & BIND_REUSEADDR)
           setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (flags & BIND_REUSEPORT) setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -85,6 +92,11 @@ export class StreamSocket implements GuestSocket {
     this.id = id;
   }
 
+  /** It is a connection, or is becoming one. */
+  get relayed(): boolean {
+    return this.relay !== undefined;
+  }
+
   get bytes(): number {
     return this.relay?.bytes ?? 0;
   }
@@ -97,7 +109,7 @@ export class StreamSocket implements GuestSocket {
       this.answer(OP.BIND, sequence, addresses);
     } else {
       try {
-        const { fds, port } = bindAll("tcp", addresses, local.port, flags);
+        const { fds, port } = bindAll(this.context.plan, "tcp", addresses, local.port, flags);
         this.bound = { fds, local: { ...local, port } };
         if (isWildcard(local)) {
           this.wildcardPort = port;
@@ -149,8 +161,9 @@ export class StreamSocket implements GuestSocket {
     const { plan } = this.context;
     const target = plan.target(destination);
     let fd: number;
+    let family: 4 | 6;
     try {
-      fd = this.connectingFd(target.endpoint.family, target.source);
+      ({ fd, family } = this.connectingFd(target.endpoint.family, target.source));
     } catch (error) {
       this.answer(OP.CONNECT, sequence, errnoOfThrown(error));
       return;
@@ -187,21 +200,22 @@ export class StreamSocket implements GuestSocket {
       this.answer(OP.CONNECT, sequence, 0, payload);
       relay.onEvents(-1);
     });
-    socket.connect({ host: target.endpoint.address, port: target.endpoint.port });
+    const { address, port } = target.endpoint;
+    socket.connect({ host: addressFor(family, address), port });
     relay.connecting(socket);
   }
 
   /** A descriptor to connect with: the bound one, or a new one with the right source address. */
-  private connectingFd(family: 4 | 6, source: string | undefined): number {
+  private connectingFd(family: 4 | 6, source: string | undefined): { fd: number; family: 4 | 6 } {
     const { bound } = this;
     if (bound !== undefined) {
       // A socket bound to a wildcard connects from the address that its destination needs.
       const chosen = bound.fds.find((b) => b.address === source) ?? bound.fds[0];
       for (const other of bound.fds) if (other !== chosen) closeFd(other.fd);
       bound.fds = [];
-      if (chosen !== undefined) return chosen.fd;
+      if (chosen !== undefined) return chosen;
     }
-    const fd = inetSocket("tcp", { family });
+    const fd = this.context.plan.inetSocket("tcp", family);
     if (source !== undefined) {
       try {
         setsockoptInt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
@@ -211,7 +225,7 @@ export class StreamSocket implements GuestSocket {
         throw error;
       }
     }
-    return fd;
+    return { fd, family };
   }
 
   /** Becomes the guest's end of an accepted handle. */
