@@ -1,7 +1,16 @@
 // Puts what each image runs under dist/images/<image>: one bundle for each program, the packages
 // that cannot be bundled (native binaries), and the files that the program reads beside itself.
 // services/Dockerfile copies these folders; nothing else of the repository goes into an image.
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -17,13 +26,16 @@ const out = join(root, "dist/images");
 const IMAGES = {
   agent: {
     programs: {
-      "bin/outsock-agent": "services/host-agent/dist/node-main.js",
+      "bin/outsock-agent": "services/host-agent/bin/outsock-agent.js",
       "bin/outsock-csi": "services/csi-driver/dist/main.js",
     },
     packages: { koffi: "packages/hostsys" },
   },
   controller: {
-    programs: { "bin/outsock-controller": "services/controller/dist/main.js" },
+    programs: {
+      "bin/outsock-controller": "services/controller/dist/main.js",
+      "bin/outsock-uninstall": "services/controller/dist/uninstall.js",
+    },
   },
   "rubis-web": {
     programs: { "bin/rubis-web": "services/rubis-web/dist/main.js" },
@@ -100,16 +112,23 @@ async function bundleProgram(entry, outfile) {
     legalComments: "external",
     banner: {
       // CommonJS packages inside an ES module have no require of their own.
-      js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
+      js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
     },
     logLevel: "warning",
   });
+  const text = readFileSync(outfile, "utf8");
+  if (!text.startsWith("#!")) writeFileSync(outfile, `#!/usr/bin/env node\n${text}`);
+  chmodSync(outfile, 0o755);
 }
 
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 rmSync(out, { recursive: true, force: true });
 for (const [image, { programs, packages = {}, files = {} }] of Object.entries(IMAGES)) {
   const folder = join(out, image);
   mkdirSync(folder, { recursive: true });
+  // Programs read their version from it.
+  const description = { name: `@outsock/image-${image}`, version, private: true, type: "module" };
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(description)}\n`);
   for (const [name, entry] of Object.entries(programs)) {
     if (!existsSync(join(root, entry))) {
       console.log("SKIP", entry);

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MODES } from "@outsock/abi";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import {
@@ -42,6 +43,11 @@ test("the chart's version is the project's", () => {
   const chart = readFileSync(join(CHART, "Chart.yaml"), "utf8");
   expect(chart).toContain(`\nversion: ${version}\n`);
   expect(chart).toContain(`\nappVersion: ${version}\n`);
+});
+
+test("the modes that the chart takes are those of the project", () => {
+  const schema = JSON.parse(readFileSync(join(CHART, "values.schema.json"), "utf8"));
+  expect(schema.properties.rubis.properties.mode.enum.toSorted()).toEqual([...MODES].toSorted());
 });
 
 describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
@@ -129,7 +135,7 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
               ? spec?.podSelector?.matchLabels
               : undefined;
         if (!labels) continue;
-          const found = chosen(labels);
+        const found = chosen(labels);
         expect([kind, metadata.name, found.length]).toEqual([kind, metadata.name, 1]);
         const wanted =
           kind === "Service"
@@ -171,7 +177,7 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
       });
       expect(volumes).toContainEqual({
         name: "outsock",
-        csi: { driver: "shm.outsock.dev", readOnly: true },
+        csi: { driver: "shm.outsock.dev" },
       });
     }
   });

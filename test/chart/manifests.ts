@@ -149,7 +149,7 @@ interface CustomResource {
 
 /** Says what is wrong with an object by the API server's own schemas and by ours in k8s/crds. */
 export class Validator {
-  readonly #ajv = new Ajv({ strict: false, allErrors: true });
+  readonly #ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
   readonly #kinds: Record<string, string>;
   readonly #custom = new Map<string, ValidateFunction>();
 

@@ -88,7 +88,7 @@ capabilities: { drop: [ALL] }
 - { name: OUTSOCK_WEBHOOK_SERVICE, value: {{ include "outsock.controllerName" . | quote }} }
 - { name: OUTSOCK_CERTIFICATE_SECRET, value: {{ include "outsock.certificateSecret" . | quote }} }
 - { name: OUTSOCK_LEASE, value: {{ include "outsock.controllerName" . | quote }} }
-- { name: OUTSOCK_AGENT_SELECTOR, value: {{ printf "app.kubernetes.io/instance=%s,app.kubernetes.io/component=agent" .Release.Name | quote }} }
+- { name: OUTSOCK_AGENT_SELECTOR, value: app.kubernetes.io/component=agent }
 - { name: OUTSOCK_AGENT_PORT, value: {{ .Values.agent.port | quote }} }
 - { name: OUTSOCK_WEBHOOK_PORT, value: "9443" }
 - { name: OUTSOCK_HTTP_PORT, value: "9111" }

@@ -99,7 +99,7 @@ when the release's own pods are made: they would start natively.
 {{- define "rubis.guestVolume" -}}
 {{- if include "rubis.outsourced" . }}
 - name: outsock
-  csi: { driver: shm.outsock.dev, readOnly: true }
+  csi: { driver: shm.outsock.dev }
 {{- end }}
 {{- end -}}
 
