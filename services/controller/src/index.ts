@@ -1,1 +1,2 @@
-export {};
+export { buildController, type Controller } from "./app.ts";
+export { type ControllerConfig, readControllerConfig } from "./config.ts";
