@@ -8,11 +8,15 @@ export interface Rollable {
   name: string;
   /** Changing the template replaces no pods: a paused Deployment, or the strategy OnDelete. */
   standsStill: boolean;
+  /** Its own template asks for the volume, as RUBiS's of the release: no pod of it can be native. */
+  asksForVolume: boolean;
 }
 
 export interface Release {
   /** Workloads whose pods are to be made anew by a change of the template. */
   roll: Rollable[];
+  /** Workloads of the release's own, which go with it: to no replicas. */
+  stop: Rollable[];
   /** Pods whose owner makes them anew when they are evicted. */
   evict: Pod[];
   /** Pods that nobody would make anew: they are waited for. */
@@ -25,8 +29,10 @@ const REMADE = ["ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet
 export function planRelease(
   pods: readonly Pod[],
   workloads: ReadonlyMap<string, Rollable>,
+  releaseNamespace: string,
 ): Release {
   const roll = new Map<string, Rollable>();
+  const stop = new Map<string, Rollable>();
   const evict: Pod[] = [];
   const leave: Pod[] = [];
   for (const pod of pods) {
@@ -35,11 +41,14 @@ export function planRelease(
     const owner = workloadOf(pod);
     const key = owner && workloadId(owner.kind, pod.metadata.namespace ?? "", owner.name);
     const workload = key === undefined ? undefined : workloads.get(key);
-    if (workload && !workload.standsStill) roll.set(key!, workload);
+    if (workload?.asksForVolume) {
+      if (workload.namespace === releaseNamespace) stop.set(key!, workload);
+      else leave.push(pod);
+    } else if (workload && !workload.standsStill) roll.set(key!, workload);
     else if (owner && REMADE.includes(owner.kind)) evict.push(pod);
     else leave.push(pod);
   }
-  return { roll: [...roll.values()], evict, leave };
+  return { roll: [...roll.values()], stop: [...stop.values()], evict, leave };
 }
 
 export function workloadId(kind: string, namespace: string, name: string): string {

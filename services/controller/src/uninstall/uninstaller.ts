@@ -143,14 +143,22 @@ export class Uninstaller {
   }
 
   private async release(pods: Pod[]): Promise<void> {
-    const { api, say } = this.options;
-    const { roll, evict, leave } = planRelease(pods, await this.workloads());
+    const { api, config, say } = this.options;
+    const workloads = await this.workloads();
+    const { roll, stop, evict, leave } = planRelease(pods, workloads, config.namespace);
     for (const workload of roll) {
       const id = workloadId(workload.kind, workload.namespace, workload.name);
       if (this.rolled.has(id)) continue;
       await this.roll(workload);
       this.rolled.add(id);
       say(`Rolling ${id}: its pods come back native.`);
+    }
+    for (const { kind, namespace, name } of stop) {
+      const id = workloadId(kind, namespace, name);
+      if (this.rolled.has(id)) continue;
+      await this.patchWorkload(kind, namespace, name, { spec: { replicas: 0 } });
+      this.rolled.add(id);
+      say(`Stopping ${id}: it belongs to the release.`);
     }
     for (const pod of evict) {
       const { name, namespace } = pod.metadata;
@@ -174,12 +182,15 @@ export class Uninstaller {
   }
 
   private async roll({ kind, namespace, name }: Rollable): Promise<void> {
-    const { api, clock } = this.options;
+    const at = new Date(this.options.clock.now()).toISOString();
+    const annotations = { [ANNOTATIONS.restartedAt]: at };
+    const template = { metadata: { annotations } };
+    await this.patchWorkload(kind, namespace, name, { spec: { template } });
+  }
+
+  private async patchWorkload(kind: string, namespace: string, name: string, body: object) {
     const resource = WORKLOADS.find((candidate) => candidate.kind === kind)!;
-    const annotations = { [ANNOTATIONS.restartedAt]: new Date(clock.now()).toISOString() };
-    await api.patch(pathOf(resource, namespace, name), "merge", {
-      spec: { template: { metadata: { annotations } } },
-    });
+    await this.options.api.patch(pathOf(resource, namespace, name), "merge", body);
   }
 
   private async workloads(): Promise<Map<string, Rollable>> {
@@ -189,8 +200,10 @@ export class Uninstaller {
       for (const { metadata, spec } of list.items) {
         const { namespace = "", name = "" } = metadata;
         const standsStill = spec.paused === true || spec.updateStrategy?.type === "OnDelete";
+        const asksForVolume = usesDriver({ metadata, spec: spec.template.spec } as Pod);
         const { kind } = resource;
-        found.set(workloadId(kind, namespace, name), { kind, namespace, name, standsStill });
+        const rollable = { kind, namespace, name, standsStill, asksForVolume };
+        found.set(workloadId(kind, namespace, name), rollable);
       }
     }
     return found;
