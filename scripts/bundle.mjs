@@ -1,6 +1,7 @@
 // Puts what each image runs under dist/images/<image>: one bundle for each program, the packages
 // that cannot be bundled (native binaries), and the files that the program reads beside itself.
 // services/Dockerfile copies these folders; nothing else of the repository goes into an image.
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -9,6 +10,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -22,14 +24,16 @@ const out = join(root, "dist/images");
  * programs: bundle, without ".mjs" -> the entry that `npm run build` made.
  * packages: kept as they are, with all that they depend on, looked up from the given workspace.
  * files: copied to the same place beside the bundle's folder.
+ * runtime: with the guest runtime, whose koffi is the image's own too.
  */
 const IMAGES = {
   agent: {
     programs: {
       "bin/outsock-agent": "services/host-agent/bin/outsock-agent.js",
-      "bin/outsock-csi": "services/csi-driver/dist/main.js",
+      "bin/outsock-csi": "services/csi-driver/bin/outsock-csi.js",
     },
-    packages: { koffi: "packages/hostsys" },
+    files: { "services/csi-driver/proto": "proto" },
+    runtime: true,
   },
   controller: {
     programs: {
@@ -86,9 +90,7 @@ function copyClosure(name, from, target, copied = new Map()) {
   cpSync(folder, join(target, name), {
     recursive: true,
     dereference: true,
-    // Sources of native code and documentation are of no use at run time.
-    filter: (path) =>
-      !/\/(node_modules|src|vendor|lib|doc|types)$|\.(md|d\.ts)$/.test(path.slice(folder.length)),
+    filter: (path) => !/\/(node_modules|types)$|\.(md|d\.ts)$/.test(path.slice(folder.length)),
   });
   for (const dependency of Object.keys({
     ...description.dependencies,
@@ -121,24 +123,27 @@ async function bundleProgram(entry, outfile) {
   chmodSync(outfile, 0o755);
 }
 
-const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 rmSync(out, { recursive: true, force: true });
-for (const [image, { programs, packages = {}, files = {} }] of Object.entries(IMAGES)) {
+for (const [image, { programs, packages = {}, files = {}, runtime = false }] of Object.entries(
+  IMAGES,
+)) {
   const folder = join(out, image);
   mkdirSync(folder, { recursive: true });
-  // Programs read their version from it.
-  const description = { name: `@outsock/image-${image}`, version, private: true, type: "module" };
-  writeFileSync(join(folder, "package.json"), `${JSON.stringify(description)}\n`);
   for (const [name, entry] of Object.entries(programs)) {
-    if (!existsSync(join(root, entry))) {
-      console.log("SKIP", entry);
-      continue;
-    }
+    if (!existsSync(join(root, entry))) throw new Error(`${entry} is missing: npm run build first`);
     await bundleProgram(entry, join(folder, `${name}.mjs`));
   }
   for (const [name, workspace] of Object.entries(packages))
     copyClosure(name, join(root, workspace), join(folder, "node_modules"));
   for (const [from, to] of Object.entries(files))
     cpSync(join(root, from), join(folder, to), { recursive: true });
+  if (runtime) {
+    const script = join(root, "scripts/runtime-folder.mjs");
+    const made = spawnSync(process.execPath, [script, join(folder, "runtime")], {
+      stdio: "inherit",
+    });
+    if (made.status !== 0) throw new Error("the guest runtime could not be put together");
+    symlinkSync("runtime/node_modules", join(folder, "node_modules"));
+  }
 }
 process.stdout.write(`${Object.keys(IMAGES).length} image folders in dist/images\n`);

@@ -93,6 +93,8 @@ export interface MountPoint {
   root: string;
   type: string;
   source: string;
+  /** Mounts in it are seen by its peers (mount_namespaces(7)). */
+  shared: boolean;
 }
 
 const unescaped = (text: string): string =>
@@ -105,7 +107,7 @@ export function parseMountInfo(text: string): MountPoint[] {
   const found: MountPoint[] = [];
   for (const line of text.split("\n")) {
     const [before = "", after = ""] = line.split(" - ");
-    const [, , , root, path] = before.split(" ");
+    const [, , , root, path, , ...optional] = before.split(" ");
     const [type, source] = after.split(" ");
     if (root === undefined || path === undefined || type === undefined) continue;
     found.push({
@@ -113,6 +115,7 @@ export function parseMountInfo(text: string): MountPoint[] {
       root: Buffer.from(unescaped(root), "latin1").toString("utf8"),
       type,
       source: source ?? "",
+      shared: optional.some((field) => field.startsWith("shared:")),
     });
   }
   return found;

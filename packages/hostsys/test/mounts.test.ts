@@ -64,6 +64,6 @@ it("mountinfo with escapes and optional fields is read", () => {
   const text =
     "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime shared:1 master:2 - ext3 /dev/root rw\nnonsense\n";
   expect(parseMountInfo(text)).toEqual([
-    { path: "/mnt 2", root: "/mnt1", type: "ext3", source: "/dev/root" },
+    { path: "/mnt 2", root: "/mnt1", type: "ext3", source: "/dev/root", shared: true },
   ]);
 });

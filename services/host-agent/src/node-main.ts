@@ -1,7 +1,7 @@
 /** `outsock-agent --node`: the host agent of a Kubernetes node. */
 import { writeSync } from "node:fs";
-import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
+import { VERSION } from "@outsock/abi";
 import { isSupported } from "@outsock/hostsys";
 import { pino } from "pino";
 import { NodeAgent } from "./node-agent.ts";
@@ -10,8 +10,6 @@ const USAGE = `usage: outsock-agent --node [--directory /var/lib/outsock] [--lis
                      [--log-level silent|error|warn|info]
 `;
 const LEVELS = ["silent", "error", "warn", "info"];
-
-const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
 
 class WrongUsage extends Error {}
 
@@ -44,7 +42,7 @@ function options(argv: string[]) {
   }
 }
 
-export async function main(argv: string[]): Promise<void> {
+async function main(argv: string[]): Promise<void> {
   const say = (sentence: string): void => void writeSync(2, `outsock-agent: ${sentence}\n`);
   try {
     const { directory, http, level } = options(argv.slice(2));
@@ -52,7 +50,7 @@ export async function main(argv: string[]): Promise<void> {
       throw new Error(`needs Linux on x64 or arm64, this is ${process.platform} ${process.arch}`);
     }
     const log = pino({ level }, pino.destination({ dest: 2, sync: true }));
-    const agent = new NodeAgent({ directory, http, version, log });
+    const agent = new NodeAgent({ directory, http, version: VERSION, log });
     const stop = (): void => {
       // Guests attach again to the agent that comes next; nothing waits for them.
       void agent.stop().finally(() => process.exit(0));
@@ -60,10 +58,12 @@ export async function main(argv: string[]): Promise<void> {
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);
     const port = await agent.start();
-    writeSync(1, `outsock-agent ${version} in ${directory}, HTTP on port ${port}\n`);
+    writeSync(1, `outsock-agent ${VERSION} in ${directory}, HTTP on port ${port}\n`);
   } catch (error) {
     say((error as Error).message);
     if (error instanceof WrongUsage) writeSync(2, USAGE);
     process.exit(error instanceof WrongUsage ? 2 : 1);
   }
 }
+
+await main(process.argv);
