@@ -102,13 +102,13 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
   });
 
   test.each(VALUES)(
-    "%s rendered: the agent has three capabilities, csi alone is privileged",
+    "%s rendered: the agent has four capabilities, csi alone is privileged",
     (values) => {
       const [agents] = rendered(values).filter(({ kind }) => kind === "DaemonSet");
       const [agent, csi] = agents?.spec?.template?.spec.containers ?? [];
       expect(agent?.securityContext?.capabilities).toEqual({
         drop: ["ALL"],
-        add: ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
+        add: ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "NET_BIND_SERVICE"],
       });
       expect(agent?.securityContext?.privileged).toBeUndefined();
       expect(csi?.securityContext?.privileged).toBe(true);
