@@ -129,7 +129,7 @@ export class LeaderElection {
       leaseDurationSeconds: this.times.leaseMs / 1000,
       acquireTime: same && old?.acquireTime ? old.acquireTime : time,
       renewTime: time,
-      leaseTransitions: (old?.leaseTransitions ?? 0) + (same ? 0 : 1),
+      leaseTransitions: old ? (old.leaseTransitions ?? 0) + (same ? 0 : 1) : 0,
     };
   }
 
