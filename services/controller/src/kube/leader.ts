@@ -117,7 +117,7 @@ export class LeaderElection {
           spec,
         });
     this.seen = { version: written.metadata.resourceVersion ?? "", at: clock.now() };
-    this.extend(asked + this.times.renewDeadlineMs);
+    await this.extend(asked + this.times.renewDeadlineMs);
   }
 
   private record(old: LeaseRecord | undefined, now: number): LeaseRecord {
@@ -133,8 +133,10 @@ export class LeaderElection {
     };
   }
 
-  private extend(until: number): void {
+  private async extend(until: number): Promise<void> {
     const { clock, log, lead } = this.options;
+    // The term ran out while the renewal was under way: its work has been told to end.
+    if (this.term?.lost.signal.aborted) await this.endTerm();
     // The answer came so late that the time is already over.
     if (clock.now() >= until) return;
     this.until = until;
