@@ -144,9 +144,9 @@ describe("leader election", () => {
           });
           const check = () => {
             expect(replicas.filter(({ working }) => working).length).toBeLessThanOrEqual(1);
-            expect(
-              replicas.filter(({ election }) => election.isLeader).length,
-            ).toBeLessThanOrEqual(1);
+            expect(replicas.filter(({ election }) => election.isLeader).length).toBeLessThanOrEqual(
+              1,
+            );
           };
           await clock.advance(120_000, check);
           calm = true;

@@ -250,7 +250,8 @@ export function applyJsonPatch<T>(document: T, operations: readonly JsonOperatio
       if (last === "-") at.push(value);
       else at[Number(last)] = value;
     } else {
-      if (op === "replace" && !(last in at)) throw new ApiError(422, "Invalid", `${path}: not there`);
+      if (op === "replace" && !(last in at))
+        throw new ApiError(422, "Invalid", `${path}: not there`);
       at[last] = value;
     }
   }

@@ -64,7 +64,8 @@ export class LeaderElection {
 
   /** Whether this replica may work now; by the clock, so it is right even when timers are late. */
   get isLeader(): boolean {
-    return this.term !== undefined && this.options.clock.now() < this.until;
+    const { term } = this;
+    return term !== undefined && !term.lost.signal.aborted && this.options.clock.now() < this.until;
   }
 
   /** Tries until `signal` aborts; then ends the work, and only then gives the Lease back. */
