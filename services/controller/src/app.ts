@@ -107,15 +107,14 @@ export function buildController(options: ControllerOptions): Controller {
     agents,
     get: (key) => pods.get(key),
     workload,
-    virtualMachine: (key) => vms.get(key),
   });
 
-  const queue = (kind: string, work: (key: string) => Promise<number | undefined | void>) => {
+  const queue = (kind: string, work: (key: string) => Promise<number | undefined>) => {
     const made: WorkQueue = new WorkQueue({
       clock,
       work: async (key) => {
         const again = await work(key);
-        if (typeof again === "number") made.addAfter(key, again);
+        if (again !== undefined) made.addAfter(key, again);
         metrics.reconciles.inc({ kind, result: "done" });
       },
       onError: (key, err) => {
@@ -128,7 +127,10 @@ export function buildController(options: ControllerOptions): Controller {
   };
   const queues = {
     virtualMachine: queue("VirtualMachine", (key) => vmReconciler.reconcile(key)),
-    workload: queue("Workload", (key) => workloadReconciler.reconcile(key)),
+    workload: queue("Workload", async (key) => {
+      await workloadReconciler.reconcile(key);
+      return undefined;
+    }),
     pod: queue("Pod", (key) => podReconciler.reconcile(key)),
   };
 

@@ -64,7 +64,8 @@ export class LeaderElection {
 
   /** Whether this replica may work now; by the clock, so it is right even when timers are late. */
   get isLeader(): boolean {
-    return this.term !== undefined && this.options.clock.now() < this.until;
+    const { term } = this;
+    return term !== undefined && !term.lost.signal.aborted && this.options.clock.now() < this.until;
   }
 
   /** Tries until `signal` aborts; then ends the work, and only then gives the Lease back. */
@@ -117,7 +118,7 @@ export class LeaderElection {
           spec,
         });
     this.seen = { version: written.metadata.resourceVersion ?? "", at: clock.now() };
-    this.extend(asked + this.times.renewDeadlineMs);
+    await this.extend(asked + this.times.renewDeadlineMs);
   }
 
   private record(old: LeaseRecord | undefined, now: number): LeaseRecord {
@@ -129,12 +130,14 @@ export class LeaderElection {
       leaseDurationSeconds: this.times.leaseMs / 1000,
       acquireTime: same && old?.acquireTime ? old.acquireTime : time,
       renewTime: time,
-      leaseTransitions: (old?.leaseTransitions ?? 0) + (same ? 0 : 1),
+      leaseTransitions: old ? (old.leaseTransitions ?? 0) + (same ? 0 : 1) : 0,
     };
   }
 
-  private extend(until: number): void {
+  private async extend(until: number): Promise<void> {
     const { clock, log, lead } = this.options;
+    // The term ran out while the renewal was under way: its work has been told to end.
+    if (this.term?.lost.signal.aborted) await this.endTerm();
     // The answer came so late that the time is already over.
     if (clock.now() >= until) return;
     this.until = until;

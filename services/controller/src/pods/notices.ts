@@ -27,7 +27,7 @@ export function noticesOfPod(pod: Pod, agentReady: AgentReady, now: number): Pod
     const again = workload
       ? `kubectl rollout restart ${workload.kind.toLowerCase()} ${workload.name}`
       : "making it anew";
-    const note = `The pod asks to be a guest but runs natively: it was made while Outsock's webhook did not answer, or before it was there; ${again} makes it a guest`;
+    const note = `The pod asks to be a guest but runs natively: it was made while Outsock's webhook did not answer, or before it was there, or its namespace is left out; ${again} makes it a guest`;
     return [{ notice: { type: "Warning", reason: "NotInjected", note }, alsoWorkload: true }];
   }
   if (!usesDriver(pod)) return [];

@@ -14,7 +14,6 @@ interface ReconcilerOptions {
   get: (key: string) => Pod | undefined;
   /** A Deployment and its like, by kind and `namespace/name`. */
   workload: (kind: string, key: string) => KubeObject | undefined;
-  virtualMachine: (key: string) => KubeObject | undefined;
 }
 
 /** Says what there is to say about pods: nothing else tells a user why a pod is no guest. */
@@ -41,8 +40,8 @@ export class PodReconciler {
 
   private ownerOf(pod: Pod): KubeObject | undefined {
     const { namespace = "", labels } = pod.metadata;
-    const vm = labels?.[LABELS.virtualMachine];
-    if (vm) return this.options.virtualMachine(`${namespace}/${vm}`);
+    // A VirtualMachine says it by its condition Degraded.
+    if (labels?.[LABELS.virtualMachine]) return undefined;
     const owner = workloadOf(pod);
     return owner && this.options.workload(owner.kind, `${namespace}/${owner.name}`);
   }

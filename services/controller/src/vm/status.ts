@@ -119,6 +119,13 @@ function troubleOf(observed: Observed, pods: Pod[]): Trouble | undefined {
   if (failed) return { reason: "PodsRefused", message: failed.message ?? "" };
 
   for (const pod of pods) {
+    const waiting = waitingContainer(pod);
+    if (waiting) {
+      const message = `pod ${pod.metadata.name}: ${waiting.message}`;
+      return { reason: waiting.reason, message };
+    }
+  }
+  for (const pod of pods) {
     const name = pod.metadata.name;
     const why = nativeReason(pod);
     if (why) return { reason: "Native", message: `pod ${name} runs natively: ${why}` };
@@ -128,8 +135,6 @@ function troubleOf(observed: Observed, pods: Pod[]): Trouble | undefined {
         message: `pod ${name} started natively, while the webhook did not answer; kubectl rollout restart deployment ${observed.vm.metadata.name} makes it a guest`,
       };
     }
-    const waiting = waitingContainer(pod);
-    if (waiting) return { reason: waiting.reason, message: `pod ${name}: ${waiting.message}` };
   }
   if (wantedMode(observed.vm) === NATIVE) return undefined;
 
