@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { type ApiServer, isStatus, type KubeObject, pathOf, RESOURCES } from "./api.ts";
 
 /** Every reason that an event of ours may give. */
-export const REASONS = [
+const REASONS = [
   "Applied",
   "Injected",
   "Native",
@@ -19,7 +19,7 @@ export const REASONS = [
   "Stopping",
 ] as const;
 
-export type Reason = (typeof REASONS)[number];
+type Reason = (typeof REASONS)[number];
 
 export interface Notice {
   type: "Normal" | "Warning";
