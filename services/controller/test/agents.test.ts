@@ -22,7 +22,11 @@ const agent = (ready: boolean, change: Partial<Pod["metadata"]> = {}): Pod => ({
   },
 });
 
-async function agentAt(answer: (response: http.ServerResponse) => void, pods = [agent(true)]) {
+async function agentAt(
+  answer: (response: http.ServerResponse) => void,
+  pods = [agent(true)],
+  timeoutMs = 20_000,
+) {
   let asked = 0;
   const server = http.createServer((request, response) => {
     expect(request.url).toBe("/guests");
@@ -36,7 +40,7 @@ async function agentAt(answer: (response: http.ServerResponse) => void, pods = [
   });
   const { port } = server.address() as AddressInfo;
   const clock = new VirtualClock();
-  const agents = new Agents({ clock, log, port, pods: () => pods, timeoutMs: 200 });
+  const agents = new Agents({ clock, log, port, pods: () => pods, timeoutMs });
   return { agents, clock, asked: () => asked };
 }
 
@@ -66,7 +70,7 @@ describe("the agents' guests", () => {
   });
 
   test("an agent hangs, the question ends by itself", async () => {
-    const { agents } = await agentAt(() => {});
+    const { agents } = await agentAt(() => {}, undefined, 50);
     await expect(agents.guestsOn("n1")).rejects.toThrow(/timeout|aborted/i);
   });
 
