@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { buildController, type Controller } from "../src/app.ts";
 import { systemClock } from "../src/clock.ts";
 import { type ControllerConfig, readControllerConfig } from "../src/config.ts";
-import type { KubeObject } from "../src/kube/api.ts";
+import { ApiError, type KubeObject } from "../src/kube/api.ts";
 import { RestApi } from "../src/kube/rest.ts";
 import { fixture } from "./fixtures.ts";
 import { serveApi } from "./http-api.ts";
@@ -154,6 +154,24 @@ describe("the controller", () => {
     await memory.delete(`${VMS}/shop`);
     await until(() => expect(memory.peek(`${VMS}/shop`)).toBeUndefined());
     expect(memory.peek(`${DEPLOYMENTS}/shop`)).toBeUndefined();
+  });
+
+  test("the API server refuses a VirtualMachine's Deployment, its status says what it said", async () => {
+    const memory = new MemoryApi();
+    const { patch } = memory;
+    memory.patch = <T>(...args: Parameters<typeof patch>): Promise<T> => {
+      if (args[0] !== `${DEPLOYMENTS}/shop`) return patch.apply(memory, args) as Promise<T>;
+      return Promise.reject(new ApiError(422, "Invalid", "spec.affinity: no such field"));
+    };
+    await started("one", memory);
+    memory.put(VMS, {
+      metadata: { name: "shop", namespace: "ns", generation: 1 },
+      spec: { image: "shop:1" },
+    } as KubeObject);
+    await until(() =>
+      expect(memory.peek(`${VMS}/shop`)).toMatchObject({ status: { phase: "Degraded" } }),
+    );
+    expect(JSON.stringify(memory.peek(`${VMS}/shop`))).toContain("spec.affinity: no such field");
   });
 
   test("an annotated Deployment, only its template's annotation is applied, without force", async () => {
