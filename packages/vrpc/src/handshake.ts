@@ -27,6 +27,8 @@ export interface AttachRequest {
   pid: number;
   program: string;
   publish: PublishRequest[];
+  /** false keeps all connections of this process on the relay. */
+  shortcut?: boolean;
 }
 
 export interface AttachReply {
@@ -50,10 +52,23 @@ export interface Refusal {
   code: string;
 }
 
+export interface ProcessStatus {
+  process: number;
+  pid: number;
+  program: string;
+  sockets: number;
+  /** Bytes that the agent relayed. */
+  bytes: number;
+  /** Connections made so far by path name (`pathName` of abi). */
+  paths: Record<string, number>;
+  /** What the guest counts (COUNTERS of abi), its own word. */
+  counters: Record<string, number>;
+}
+
 export interface GuestStatus {
   name: string;
   address: string;
-  processes: { process: number; pid: number; program: string; sockets: number; bytes: number }[];
+  processes: ProcessStatus[];
   published: PublishRequest[];
 }
 

@@ -1,5 +1,5 @@
 /** The gRPC servers: the driver's own, and the one by which the kubelet finds it. */
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   Server,
@@ -109,5 +109,7 @@ export class CsiServer {
     this.registry.forceShutdown();
     await new Promise<void>((resolve) => this.services.tryShutdown(() => resolve()));
     rmSync(this.options.endpoint, { force: true });
+    const folder = dirname(this.options.endpoint);
+    if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   }
 }

@@ -94,6 +94,7 @@ export function checkRequest(line: string): Request {
         pid: integer(fields, "pid", 1, 2 ** 31),
         program: (optionalText(fields, "program", 4096) ?? "").slice(0, PROGRAM_MAX),
         publish: publish.map(publishRequest),
+        ...(fields.shortcut === false ? { shortcut: false } : {}),
       };
     }
     default:

@@ -1,7 +1,7 @@
 /** The agent of a Kubernetes node: guests are pods, and their sockets are in the pods' networks. */
 
 import { openSync } from "node:fs";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, mkdir, rm, rmdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import {
@@ -121,6 +121,19 @@ export class NodeAgent {
     await this.registry.close();
     await this.agent.close();
     await this.http.close();
+    await this.leave();
+  }
+
+  /** Nothing stays on a node without guests. */
+  private async leave(): Promise<void> {
+    const { directory } = this.options;
+    try {
+      await rmdir(join(directory, "pods"));
+    } catch {
+      // Pods have their sockets there, which the next agent listens on.
+      return;
+    }
+    await rm(join(directory, "agent.lock"), { force: true });
   }
 
   private async onControl(request: Record<string, unknown>): Promise<object> {
