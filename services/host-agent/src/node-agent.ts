@@ -79,6 +79,7 @@ export class NodeAgent {
       version,
       troubles: () => [...this.troubles, ...(this.listening ? [] : ["it does not listen yet"])],
       guests: () => this.guests(),
+      untouched: () => this.registry.untouched,
     });
   }
 
