@@ -53,7 +53,10 @@ export interface GuestOptions extends RunOptions {
   socketOf?: string;
 }
 
-const USAGE_OF_RESOLV_CONF = "options ndots:5 timeout:1 attempts:1\n";
+/** What the chart gives the agent's container; without a right over files, least of all. */
+const RIGHTS = "-all,+sys_admin,+net_admin,+sys_ptrace,+net_bind_service";
+
+const RESOLV_CONF_OPTIONS = "options ndots:5 timeout:1 attempts:1\n";
 
 export class Pod {
   readonly name: string;
@@ -138,7 +141,8 @@ export class TestNode {
   /** Starts the agent and waits until it is ready. */
   async agent(): Promise<TestProcess> {
     const words = ["--node", "--directory", this.directory, "--listen", "127.0.0.1:0"];
-    const agent = this.box.start(process.execPath, [AGENT, ...words]);
+    const prefix = ["setpriv", `--bounding-set=${RIGHTS}`, "--"];
+    const agent = this.box.start(process.execPath, [AGENT, ...words], { prefix });
     const [, port] = await agent.printed(/HTTP on port (\d+)/);
     this.httpPort = Number(port);
     return agent;
@@ -177,7 +181,7 @@ export class TestNode {
     const resolv = join(this.box.directory, `${name}.resolv.conf`);
     const search = "search shop.svc.cluster.local svc.cluster.local\n";
     const server = nameserver === "" ? "" : `nameserver ${nameserver}\n`;
-    writeFileSync(resolv, search + server + USAGE_OF_RESOLV_CONF);
+    writeFileSync(resolv, search + server + RESOLV_CONF_OPTIONS);
     const hostsFile = join(this.box.directory, `${name}.hosts`);
     writeFileSync(hostsFile, `127.0.0.1 localhost\n::1 localhost\n${address} ${name}\n${hosts}`);
     const steps = [

@@ -9,9 +9,11 @@
 export const REGION_MAGIC = 0x314b534f;
 
 /** Version of the region layout and of VRPC; both sides speak PROTOCOL_MIN..PROTOCOL_MAX. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const PROTOCOL_MIN = 1;
-export const PROTOCOL_MAX = 1;
+export const PROTOCOL_MAX = 2;
+/** From this version on there are shortcuts: pair regions and a channel for descriptors. */
+export const PROTOCOL_SHORTCUT = 2;
 
 /** Word indexes in the region's header page. */
 export const HEADER = {
@@ -42,7 +44,23 @@ export const HEADER = {
   GUEST_SLEEPING: 96,
   /** 1 while the agent sleeps and wants a doorbell; cleared by the guest when it rings. */
   AGENT_SLEEPING: 112,
+  /** Written by the guest: its counters (COUNTERS), each 64 bits as two words, low word first. */
+  COUNTERS: 128,
 } as const;
+
+/**
+ * What a guest counts, in the order of the words from HEADER.COUNTERS on. All start at 0 and grow;
+ * they are the guest's word, so they are shown and never relied on.
+ */
+export const COUNTERS = [
+  "doorbellsSent",
+  "doorbellsSaved",
+  "wakeups",
+  "polls",
+  "relayBytes",
+  "shortcutBytes",
+] as const;
+export type CounterName = (typeof COUNTERS)[number];
 
 export const HEADER_BYTES = 4096;
 
@@ -60,6 +78,8 @@ export const CCB = {
   GUEST_FLAGS: 3,
   /** Events for the agent that it has not taken yet (EVENT bits). */
   TO_AGENT_PENDING: 4,
+  /** log2 of the window of tx that is in use; 0 = all of it. */
+  TX_WINDOW: 5,
   /** Written by the agent. */
   TX_HEAD: 16,
   RX_TAIL: 17,
@@ -70,6 +90,8 @@ export const CCB = {
   TO_GUEST_PENDING: 20,
   /** errno (positive) that ended the connection, valid when AGENT_FLAGS has FLAG.RESET. */
   ERROR: 21,
+  /** log2 of the window of rx that is in use; 0 = all of it. */
+  RX_WINDOW: 22,
 } as const;
 
 /** Bits of an event entry. */
@@ -90,15 +112,22 @@ export const FLAG = {
   FIN: 1,
   /** The connection is dead. */
   RESET: 2,
+  /** In a pair: the writer of this word has closed, and reads no more. */
+  CLOSED: 4,
 } as const;
 
 /** Sizes of rings that the slab hands out, largest first; all powers of two. */
 export const RING_CLASSES = [1024 * 1024, 256 * 1024, 64 * 1024, 16 * 1024, 4096] as const;
+/** Least window of a ring. */
+export const WINDOW_MIN_BYTES = 4096;
 export const CALL_RING_BYTES = 64 * 1024;
 export const KLOG_BYTES = 64 * 1024;
 
 /** Guests number their own sockets below the half, the agent numbers accepted ones from it on. */
 export const DEFAULT_MAX_SOCKETS = 32768;
+/** Connections that a pair region has room for at a time, and its size; the memory is sparse. */
+export const PAIR_MAX_SOCKETS = 16384;
+export const PAIR_REGION_BYTES = 256 * 1024 * 1024;
 export const DEFAULT_REGION_BYTES = 256 * 1024 * 1024;
 /** Smallest region that holds the fixed parts and some rings. */
 export const MIN_REGION_BYTES = 16 * 1024 * 1024;

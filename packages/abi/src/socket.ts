@@ -41,6 +41,13 @@ export const IP_ADD_MEMBERSHIP = 35;
 export const IP_DROP_MEMBERSHIP = 36;
 export const IPV6_V6ONLY = 26;
 
+/** Options of outsourced sockets alone; the level is no protocol number of Linux. */
+export const SOL_OUTSOCK = 0x4f53;
+/** 0 before connect or listen keeps the connections of this socket on the relay; 1 by default. */
+export const SO_OUTSOCK_SHORTCUT = 1;
+/** Read-only: the PATH of a connected socket. */
+export const SO_OUTSOCK_PATH = 2;
+
 export const SOMAXCONN = 4096;
 
 /** epoll(7) events. */

@@ -1,5 +1,5 @@
 /**
- * What the process's memory cgroup still allows. Sources: Documentation/admin-guide/cgroup-v2.rst,
+ * What the process's cgroups still allow of memory and processors. Sources: Documentation/admin-guide/cgroup-v2.rst,
  * cgroup-v1/memory.rst, cgroups(7), cgroup_namespaces(7).
  *
  * A limit binds everything below it, so the least of the cgroup and all its ancestors counts. The
@@ -48,24 +48,63 @@ function headroomOf(directory: string, version: 1 | 2): number | undefined {
   return Math.max(0, limit - usage + Math.min(Number(reclaimable), usage));
 }
 
-/** @param cgroups text of /proc/[pid]/cgroup. @param root where the hierarchies are mounted */
-export function headroomIn(cgroups: string, root: string): number | null {
-  let least: number | undefined;
+/**
+ * Directories of the cgroup and all above it, where `controller` counts.
+ * @param cgroups text of /proc/[pid]/cgroup. @param root where the hierarchies are mounted
+ */
+function* directories(
+  cgroups: string,
+  root: string,
+  controller: string,
+): Generator<{ directory: string; version: 1 | 2 }> {
   for (const line of cgroups.split("\n")) {
     const [, controllers, ...rest] = line.split(":");
     const path = rest.join(":");
     if (!path.startsWith("/")) continue;
     const version = controllers === "" ? 2 : 1;
-    if (version === 1 && !controllers?.split(",").includes("memory")) continue;
-    const mount = version === 2 ? root : join(root, "memory");
+    if (version === 1 && !controllers?.split(",").includes(controller)) continue;
+    const mount = version === 2 ? root : join(root, controller);
     // "/.." stands before the path of a process outside of our cgroup namespace.
     for (let at = path.replaceAll("/..", "") || "/"; ; at = dirname(at)) {
-      const headroom = headroomOf(join(mount, at), version);
-      if (headroom !== undefined) least = Math.min(least ?? headroom, headroom);
+      yield { directory: join(mount, at), version };
       if (at === "/") break;
     }
   }
+}
+
+/** @param cgroups text of /proc/[pid]/cgroup. @param root where the hierarchies are mounted */
+export function headroomIn(cgroups: string, root: string): number | null {
+  let least: number | undefined;
+  for (const { directory, version } of directories(cgroups, root, "memory")) {
+    const headroom = headroomOf(directory, version);
+    if (headroom !== undefined) least = Math.min(least ?? headroom, headroom);
+  }
   return least ?? null;
+}
+
+/** Processors' worth of time that the cgroup and those above it allow; Infinity without a limit. */
+export function cpuQuotaIn(cgroups: string, root: string): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { directory, version } of directories(cgroups, root, "cpu")) {
+    // "max 100000" or "150000 100000"; version 1 has two files and -1 for no limit.
+    const text =
+      version === 2
+        ? readText(join(directory, "cpu.max"))
+        : ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+            .map((file) => readText(join(directory, file))?.trim())
+            .join(" ");
+    const quota = /^(\d+) (\d+)$/.exec(text?.trim() ?? "");
+    if (quota !== null && Number(quota[2]) > 0) {
+      least = Math.min(least, Number(quota[1]) / Number(quota[2]));
+    }
+  }
+  return least;
+}
+
+/** Processors' worth of time that this process's cgroups allow it; Infinity without a limit. */
+export function cpuQuota(): number {
+  const cgroups = readText("/proc/self/cgroup");
+  return cgroups === undefined ? Number.POSITIVE_INFINITY : cpuQuotaIn(cgroups, "/sys/fs/cgroup");
 }
 
 /**

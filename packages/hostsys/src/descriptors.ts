@@ -84,6 +84,13 @@ export function waitReadable(fd: number, timeoutMs: number): boolean {
   return poll(single, timeoutMs) !== 0;
 }
 
+/** As `waitReadable`, until a write of `fd` would not block. */
+export function waitWritable(fd: number, timeoutMs: number): boolean {
+  single.writeInt32LE(fd, 0);
+  single.writeInt32LE(POLLOUT, 4);
+  return poll(single, timeoutMs) !== 0;
+}
+
 /**
  * flock(2): locks an open file for this process and whoever shares its open file description.
  * @returns false when another holds it. @throws SysError EBADF, ENOLCK

@@ -11,11 +11,21 @@ export {
   pollFds,
   setCloexec,
   waitReadable,
+  waitWritable,
 } from "./descriptors.ts";
 export { drainBytes, sendByte } from "./doorbell.ts";
+export { EpollSet } from "./epoll.ts";
 export { execve } from "./exec.ts";
 export type { InetAddress } from "./inet-address.ts";
-export { bindInet, getpeername, getsockname, inetSocket, listenFd } from "./inet-socket.ts";
+export {
+  acceptInet,
+  bindInet,
+  connectInet,
+  getpeername,
+  getsockname,
+  inetSocket,
+  listenFd,
+} from "./inet-socket.ts";
 export { isSupported, SysError } from "./libc.ts";
 export { getrlimit } from "./limits.ts";
 export {
@@ -57,6 +67,7 @@ export {
   pidfdOpen,
   processStartTime,
 } from "./processes.ts";
+export { type ProcessorWatch, watchProcessors } from "./processors.ts";
 export { denyInetSockets, holdsIoUring, inetSocketsDenied } from "./seccomp.ts";
 export {
   getsockoptInt,
@@ -91,6 +102,7 @@ export {
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
+  tcpSequences,
 } from "./socket-options.ts";
 export {
   peerCredentials,

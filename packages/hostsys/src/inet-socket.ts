@@ -1,7 +1,9 @@
 /** Real TCP and UDP sockets, made and named synchronously: socket(2), bind(2), listen(2). */
 import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM } from "@outsock/abi";
+import { waitWritable } from "./descriptors.ts";
 import { decodeAddress, encodeAddress, type InetAddress, SOCKADDR_IN6 } from "./inet-address.ts";
 import { check, ERRNO, lastErrno, libc, sysError } from "./libc.ts";
+import { getsockoptInt, SO_ERROR, SOL_SOCKET } from "./socket-options.ts";
 
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
@@ -36,6 +38,48 @@ export function bindInet(fd: number, address: string, port: number): void {
 export function listenFd(fd: number, backlog: number): void {
   const call = libc<(fd: number, n: number) => number>("int listen(int fd, int backlog)");
   check("listen", call(fd, backlog));
+}
+
+/**
+ * connect(2) of a nonblocking TCP socket, then one look whether it stands: over loopback it does
+ * by the time the call returns.
+ * @returns "connected", "pending" (it goes on in the background), or a positive errno
+ */
+export function connectInet(
+  fd: number,
+  address: string,
+  port: number,
+): "connected" | "pending" | number {
+  const call = libc<(fd: number, address: Buffer, length: number) => number>(
+    "int connect(int fd, const void *address, unsigned int length)",
+  );
+  const encoded = encodeAddress("connect", address, port);
+  if (call(fd, encoded, encoded.length) === 0) return "connected";
+  const errno = lastErrno();
+  if (errno !== ERRNO.EINPROGRESS && errno !== ERRNO.EINTR) return errno;
+  if (!waitWritable(fd, 0)) return "pending";
+  const failed = getsockoptInt(fd, SOL_SOCKET, SO_ERROR);
+  return failed === 0 ? "connected" : failed;
+}
+
+/**
+ * accept4(2), nonblocking and closed on exec.
+ * @returns null when nobody waits (EAGAIN), or who waited is gone already
+ * @throws SysError EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL (does not listen), EBADF
+ */
+export function acceptInet(fd: number): { fd: number; peer: InetAddress } | null {
+  const call = libc<(fd: number, address: Buffer, length: Uint32Array, flags: number) => number>(
+    "int accept4(int fd, void *address, void *length, int flags)",
+  );
+  const buffer = Buffer.alloc(SOCKADDR_IN6);
+  const accepted = call(fd, buffer, new Uint32Array([SOCKADDR_IN6]), SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (accepted < 0) {
+    const errno = lastErrno();
+    if (errno === ERRNO.EAGAIN || errno === ERRNO.ECONNABORTED || errno === ERRNO.EINTR)
+      return null;
+    throw sysError("accept4", errno);
+  }
+  return { fd: accepted, peer: decodeAddress("accept4", buffer) };
 }
 
 type NameCall = (fd: number, address: Buffer, length: Uint32Array) => number;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { memoryHeadroom } from "@outsock/hostsys";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { headroomIn } from "../src/cgroup.ts";
+import { cpuQuotaIn, headroomIn } from "../src/cgroup.ts";
 
 let root: string;
 
@@ -92,4 +92,20 @@ it("a path with colons is taken whole; unreadable figures are passed over", () =
 it("of this process: null or a count of bytes", () => {
   const headroom = memoryHeadroom();
   expect(headroom === null || (Number.isSafeInteger(headroom) && headroom >= 0)).toBe(true);
+});
+
+it("processors, v2: quota over period, the tightest ancestor counts; none is Infinity", () => {
+  cgroup("a", { "cpu.max": "150000 100000" });
+  cgroup("a/b", { "cpu.max": "max 100000" });
+  cgroup("a/b/c", { "cpu.max": "400000 100000" });
+  expect(cpuQuotaIn("0::/a/b/c\n", root)).toBe(1.5);
+  expect(cpuQuotaIn("0::/other\n", root)).toBe(Number.POSITIVE_INFINITY);
+  expect(cpuQuotaIn("", root)).toBe(Number.POSITIVE_INFINITY);
+});
+
+it("processors, v1: quota and period of the cpu controller, -1 is no limit", () => {
+  cgroup("cpu/a", { "cpu.cfs_quota_us": 50000, "cpu.cfs_period_us": 100000 });
+  cgroup("cpu/b", { "cpu.cfs_quota_us": -1, "cpu.cfs_period_us": 100000 });
+  expect(cpuQuotaIn("4:cpu,cpuacct:/a\n0::/\n", root)).toBe(0.5);
+  expect(cpuQuotaIn("4:cpu,cpuacct:/b\n3:memory:/a\n", root)).toBe(Number.POSITIVE_INFINITY);
 });

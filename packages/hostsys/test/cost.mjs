@@ -51,3 +51,10 @@ for (const [name, words] of [
 measure("mapShared of 64 KiB, and unmap", 2_000, (n) => {
   for (let i = 0; i < n; i++) hs.mapShared(fd, 65_536).unmap();
 });
+const watch = hs.watchProcessors();
+measure("watchProcessors, contended", 20_000, (n) => {
+  for (let i = 0; i < n; i++) watch.contended();
+});
+measure("watchProcessors, involuntarySwitches", 20_000, (n) => {
+  for (let i = 0; i < n; i++) watch.involuntarySwitches();
+});

@@ -3,8 +3,9 @@
  * (Documentation/virt/kvm/halt-polling.rst). Pure: time comes in.
  *
  * The window starts at 0. When a sleep ended within `maximum` of its start, polling would have
- * paid: the window grows to `start`, then doubles. When a wait lasted longer than `maximum`,
- * polling was in vain: the window shrinks to half, and to 0 below `start`.
+ * paid: the window grows to `start`, then doubles. When a wait lasted longer than `maximum`, or
+ * nothing came of what was expected, polling was in vain: the window shrinks to half, and to 0
+ * below `start`.
  */
 export interface HaltPollOptions {
   /** First window and the least that is kept, microseconds. */
@@ -29,7 +30,12 @@ export class HaltPoll {
     if (duration < maximum) {
       this.window = Math.min(maximum, this.window === 0 ? start : this.window * 2);
     } else {
-      this.window = this.window / 2 < start ? 0 : this.window / 2;
+      this.missed();
     }
+  }
+
+  /** Tells that a wait ended with nothing. */
+  missed(): void {
+    this.window = this.window / 2 < this.options.start ? 0 : this.window / 2;
   }
 }

@@ -15,8 +15,10 @@ export {
   sharedMemory,
   txRingPlace,
 } from "./region.ts";
+export { GrownRings, WINDOWS, type WindowPolicy } from "./ring-window.ts";
 export { Slab, type SlabRing } from "./slab.ts";
 export {
+  type ProducerOptions,
   RingConsumer,
   RingCorrupted,
   type RingPlace,

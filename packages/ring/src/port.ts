@@ -32,9 +32,12 @@ export interface PortPlace {
 }
 
 export interface PortCounters {
+  /** Rung to wake the peer, and notifications that needed none. */
   doorbellsSent: number;
   doorbellsSaved: number;
+  /** Times this side was woken from sleep. */
   wakeups: number;
+  /** Turns in which the poll loop looked at this port, counted by `PollLoop`. */
   polls: number;
 }
 
@@ -49,6 +52,7 @@ export class Port {
   private readonly defer: ((turn: () => void) => void) | undefined;
   private turnEnds = false;
   private closed = false;
+  private asleep = false;
 
   /**
    * @param defer runs a function at the end of this turn of the event loop; with it, only the first
@@ -114,13 +118,18 @@ export class Port {
   /** Says that this side sleeps. @returns false when events came meanwhile: take them first. */
   trySleep(): boolean {
     Atomics.store(this.words, this.place.sleepingWord, 1);
-    if (this.taker.empty()) return true;
+    if (this.taker.empty()) {
+      this.asleep = true;
+      return true;
+    }
     Atomics.store(this.words, this.place.sleepingWord, 0);
     return false;
   }
 
   /** Says that this side is awake: the peer need not ring. */
   wake(): void {
+    if (this.asleep) this.counters.wakeups++;
+    this.asleep = false;
     Atomics.store(this.words, this.place.sleepingWord, 0);
   }
 }

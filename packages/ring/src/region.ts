@@ -76,6 +76,7 @@ const REGION_BYTES_LIMIT = 2 ** 31;
 export function formatRegion(
   memory: SharedMemory,
   maxSockets: number = DEFAULT_MAX_SOCKETS,
+  version: number = PROTOCOL_VERSION,
 ): RegionLayout {
   const regionBytes = memory.bytes.length;
   if (maxSockets < 2 || (maxSockets & (maxSockets - 1)) !== 0) {
@@ -91,7 +92,7 @@ export function formatRegion(
     return start;
   };
   const layout: RegionLayout = {
-    version: PROTOCOL_VERSION,
+    version,
     regionBytes,
     maxSockets,
     ccbOffset: take(maxSockets * CCB_BYTES),
@@ -180,6 +181,7 @@ export function txRingPlace(
     tailWord: ccbWord(layout, socket, CCB.TX_TAIL),
     headWord: ccbWord(layout, socket, CCB.TX_HEAD),
     wantWord: ccbWord(layout, socket, CCB.TX_WANT),
+    windowWord: ccbWord(layout, socket, CCB.TX_WINDOW),
     offset,
     capacity,
   };
@@ -196,6 +198,7 @@ export function rxRingPlace(
     tailWord: ccbWord(layout, socket, CCB.RX_TAIL),
     headWord: ccbWord(layout, socket, CCB.RX_HEAD),
     wantWord: ccbWord(layout, socket, CCB.RX_WANT),
+    windowWord: ccbWord(layout, socket, CCB.RX_WINDOW),
     offset,
     capacity,
   };
@@ -224,10 +227,12 @@ export function resetCcb(memory: SharedMemory, layout: RegionLayout, socket: num
     CCB.TX_TAIL,
     CCB.RX_HEAD,
     CCB.TX_WANT,
+    CCB.TX_WINDOW,
     CCB.GUEST_FLAGS,
     CCB.TX_HEAD,
     CCB.RX_TAIL,
     CCB.RX_WANT,
+    CCB.RX_WINDOW,
     CCB.AGENT_FLAGS,
     CCB.ERROR,
   ]) {

@@ -139,7 +139,7 @@ describe("an event queue", () => {
 });
 
 describe("a port", () => {
-  function makePorts() {
+  function makePorts(defer?: (turn: () => void) => void) {
     const capacity = 2;
     const memory = (() => {
       const buffer = new ArrayBuffer(128);
@@ -163,7 +163,7 @@ describe("a port", () => {
     const rings = { a: 0, b: 0 };
     return {
       rings,
-      a: new Port(memory, place(queue(8), queue(16), 0), { ring: () => void rings.b++ }),
+      a: new Port(memory, place(queue(8), queue(16), 0), { ring: () => void rings.b++ }, defer),
       b: new Port(memory, place(queue(16), queue(8), 1), { ring: () => void rings.a++ }),
     };
   }
@@ -196,5 +196,63 @@ describe("a port", () => {
     expect(b.trySleep()).toBe(false);
     a.notify(1, 1);
     expect(rings.b).toBe(0);
+  });
+
+  it("a burst in one turn while the peer falls asleep again and again: two doorbells at most", () => {
+    const turns: (() => void)[] = [];
+    const { a, b, rings } = makePorts((turn) => turns.push(turn));
+    for (let turn = 1; turn <= 3; turn++) {
+      for (let n = 0; n < 1000; n++) {
+        // The peer is quick: it takes each event before the next one comes, and sleeps.
+        if (b.taker.take() === -1) b.trySleep();
+        a.notify(n & 1, 1);
+      }
+      expect(rings.b).toBe(2 * turn - 1);
+      while (b.taker.take() !== -1);
+      b.trySleep();
+      a.notify(0, 1);
+      expect(turns.length).toBe(1);
+      turns.pop()!();
+      expect(rings.b).toBe(2 * turn);
+      b.wake();
+      while (b.taker.take() !== -1);
+      b.trySleep();
+    }
+    const { doorbellsSent, doorbellsSaved } = a.counters;
+    expect({ doorbellsSent, doorbellsSaved }).toEqual({ doorbellsSent: 6, doorbellsSaved: 3000 });
+  });
+
+  it("one notification in a turn: one doorbell, none at the end of the turn", () => {
+    const turns: (() => void)[] = [];
+    const { a, b, rings } = makePorts((turn) => turns.push(turn));
+    b.trySleep();
+    a.notify(0, 1);
+    turns.pop()!();
+    expect(rings.b).toBe(1);
+    expect(turns).toEqual([]);
+  });
+
+  it("closed before the turn ends: the memory is not touched any more", () => {
+    const turns: (() => void)[] = [];
+    const { a, b, rings } = makePorts((turn) => turns.push(turn));
+    b.trySleep();
+    a.notify(0, 1);
+    b.trySleep();
+    a.close();
+    turns.pop()!();
+    expect(rings.b).toBe(1);
+  });
+
+  it("wake-ups: counted once for each sleep", () => {
+    const { a, b } = makePorts();
+    b.wake();
+    expect(b.counters.wakeups).toBe(0);
+    b.trySleep();
+    b.wake();
+    b.wake();
+    a.notify(0, 1);
+    expect(b.trySleep()).toBe(false);
+    b.wake();
+    expect(b.counters.wakeups).toBe(1);
   });
 });

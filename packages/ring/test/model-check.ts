@@ -107,6 +107,14 @@ class SteppedBytes extends Uint8Array<ArrayBuffer> {
     });
   }
 
+  override copyWithin(target: number, start: number, end?: number): this {
+    step(() => {
+      super.copyWithin(target, start, end);
+      return 0;
+    });
+    return this;
+  }
+
   override subarray(start?: number, end?: number): Uint8Array<ArrayBuffer> {
     return step(() => Uint8Array.prototype.slice.call(new Uint8Array(this.buffer), start, end));
   }

@@ -14,6 +14,14 @@ import {
 
 /** Capacities of the two rings of each socket. */
 const CAPACITIES = [256, 4096, 4096, 65536];
+/** Windows of the two larger rings: they grow and shrink all the time. */
+const WINDOWS = [
+  undefined,
+  undefined,
+  { least: 256, most: 4096, growAfter: 1, shrinkAfter: 2 },
+  { least: 1024, most: 65536, growAfter: 2, shrinkAfter: 2 },
+];
+const WINDOW_LEAST = 256;
 /** A prime, so that bytes of another lap of a ring never look right. */
 const PERIOD = 65521;
 const LARGEST = 65536;
@@ -57,10 +65,24 @@ export function runSide({ memory, side, seed, writes, bell }) {
   const ownFlags = guest ? CCB.GUEST_FLAGS : CCB.AGENT_FLAGS;
   const peerFlags = guest ? CCB.AGENT_FLAGS : CCB.GUEST_FLAGS;
 
+  const counters = {
+    writes: 0,
+    reads: 0,
+    bytes: 0,
+    sleeps: 0,
+    full: 0,
+    empty: 0,
+    stalls: 0,
+    shrunk: 0,
+  };
+
   let at = layout.slabOffset;
   const place = (make, socket, capacity) => {
     at += capacity;
-    return make(layout, socket, at - capacity, capacity);
+    return {
+      ...make(layout, socket, at - capacity, capacity),
+      windowLeast: Math.min(capacity, WINDOW_LEAST),
+    };
   };
   const sockets = CAPACITIES.map((capacity, i) => {
     const socket = i + 1;
@@ -69,7 +91,14 @@ export function runSide({ memory, side, seed, writes, bell }) {
     return {
       socket,
       capacity,
-      producer: new RingProducer(memory, guest ? tx : rx),
+      producer: new RingProducer(memory, guest ? tx : rx, {
+        windows: WINDOWS[i],
+        // What is given back reads as zeros: bytes that were still in use would be missed.
+        onShrink: (offset, length) => {
+          counters.shrunk++;
+          bytes.fill(0, offset, offset + length);
+        },
+      }),
       consumer: new RingConsumer(memory, guest ? rx : tx),
       left: writes,
       size: 0,
@@ -80,7 +109,6 @@ export function runSide({ memory, side, seed, writes, bell }) {
       ended: false,
     };
   });
-  const counters = { writes: 0, reads: 0, bytes: 0, sleeps: 0, full: 0, empty: 0, stalls: 0 };
   const scratch = Buffer.alloc(LARGEST);
 
   const pick = (capacity) => 1 + (next(64) === 0 ? next(capacity) : next(Math.min(capacity, 96)));

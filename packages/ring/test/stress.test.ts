@@ -33,6 +33,7 @@ interface Result {
   sleeps: number;
   full: number;
   empty: number;
+  shrunk: number;
   doorbellsSent: number;
   doorbellsSaved: number;
   sent: number[];
@@ -99,11 +100,13 @@ it("ten million operations by two processes: all bytes in order, no wake-up lost
       `${guest.sleeps + agent.sleeps} sleeps, ` +
       `${guest.doorbellsSent + agent.doorbellsSent} doorbells, ` +
       `${guest.doorbellsSaved + agent.doorbellsSaved} saved, ` +
-      `${guest.full + agent.full} full, ${guest.empty + agent.empty} empty`,
+      `${guest.full + agent.full} full, ${guest.empty + agent.empty} empty, ` +
+      `${guest.shrunk + agent.shrunk} shrunk`,
   );
   expect(operations).toBeGreaterThanOrEqual(10_000_000);
   expect(guest.received).toEqual(agent.sent);
   expect(agent.received).toEqual(guest.sent);
   expect(Math.min(guest.sleeps, agent.sleeps)).toBeGreaterThan(100);
   expect(Math.min(guest.full, agent.full)).toBeGreaterThan(100);
+  expect(Math.min(guest.shrunk, agent.shrunk)).toBeGreaterThan(100);
 }, 180_000);

@@ -27,6 +27,16 @@ export interface AttachRequest {
   pid: number;
   program: string;
   publish: PublishRequest[];
+  /** false keeps all connections of this process on the relay. */
+  shortcut?: boolean;
+}
+
+/** On a pod's socket: a process that could have been a guest's runs natively. */
+export interface UntouchedRequest {
+  request: "untouched";
+  container: string;
+  /** Part of a sentence: why. */
+  reason: string;
 }
 
 export interface AttachReply {
@@ -50,10 +60,23 @@ export interface Refusal {
   code: string;
 }
 
+export interface ProcessStatus {
+  process: number;
+  pid: number;
+  program: string;
+  sockets: number;
+  /** Bytes that the agent relayed. */
+  bytes: number;
+  /** Connections made so far by path name (`pathName` of abi). */
+  paths: Record<string, number>;
+  /** What the guest counts (COUNTERS of abi), its own word. */
+  counters: Record<string, number>;
+}
+
 export interface GuestStatus {
   name: string;
   address: string;
-  processes: { process: number; pid: number; program: string; sockets: number; bytes: number }[];
+  processes: ProcessStatus[];
   published: PublishRequest[];
 }
 
@@ -69,7 +92,11 @@ export interface KernelLogReply {
   log: { process: number; text: string }[];
 }
 
-export type Request = AttachRequest | { request: "status" } | { request: "dmesg"; name: string };
+export type Request =
+  | AttachRequest
+  | UntouchedRequest
+  | { request: "status" }
+  | { request: "dmesg"; name: string };
 
 /** Longest line of a handshake, bytes. */
 export const HANDSHAKE_MAX_BYTES = 16384;

@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MESSAGE_MAX_BYTES } from "@outsock/abi";
+import { MESSAGE_MAX_BYTES, PROTOCOL_MAX, PROTOCOL_MIN } from "@outsock/abi";
 import { RingCorrupted } from "@outsock/ring";
 import {
   agreeVersion,
@@ -128,9 +128,9 @@ describe("only declared errors escape", () => {
       fc.property(anything, anything, (min, max) => {
         const version = agreeVersion(min as number, max as number);
         const speaks = Number.isInteger(min) && Number.isInteger(max);
-        expect(version).toBe(
-          speaks && (min as number) <= 1 && (max as number) >= 1 ? 1 : undefined,
-        );
+        const highest = speaks ? Math.min(max as number, PROTOCOL_MAX) : 0;
+        const agreed = speaks && highest >= Math.max(min as number, PROTOCOL_MIN);
+        expect(version).toBe(agreed ? highest : undefined);
       }),
     );
   });

@@ -21,6 +21,7 @@ interface Options {
   publish: string[];
   strace?: boolean;
   keepHostNetwork?: boolean;
+  shortcut: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -109,6 +110,7 @@ async function run(program: string, args: string[], options: Options): Promise<v
     publish,
     ...(options.strace ? { strace: true } : {}),
     ...(options.keepHostNetwork ? { keepHostNetwork: true } : {}),
+    ...(options.shortcut ? {} : { shortcut: false }),
   });
   if (!options.keepHostNetwork) takeNetworkAway();
   become(program, args, env);
@@ -128,6 +130,7 @@ export function runCommand(): Command {
       [],
     )
     .option("--strace", "print the program's system calls on standard error")
+    .option("--no-shortcut", "keep connections to other guests on the relay through the agent")
     .option("--keep-host-network", "do not deny the host's network to the guest by seccomp")
     .passThroughOptions()
     .action(run);

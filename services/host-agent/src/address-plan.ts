@@ -21,6 +21,8 @@ const LOOPBACKS = 40;
 
 export class AddressPlan implements NetworkPlan {
   readonly address: string;
+  /** Local guests share the host's network namespace. */
+  readonly scope = "host";
   readonly oneToOne = false;
   private readonly suffix: string;
   readonly loopback4: string;

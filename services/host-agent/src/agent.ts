@@ -3,7 +3,16 @@
  * `dmesg`. One process; nothing listens beyond loopback unless a guest publishes it.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { closeFd, dupFd, peerCredentials, SysError, sendWithFds } from "@outsock/hostsys";
+import { PATH, PROTOCOL_SHORTCUT } from "@outsock/abi";
+import {
+  closeFd,
+  dupFd,
+  peerCredentials,
+  SysError,
+  sendWithFds,
+  socketpair,
+  watchProcessors,
+} from "@outsock/hostsys";
 import { PollLoop } from "@outsock/ring";
 import {
   type AttachReply,
@@ -22,8 +31,11 @@ import type { Door, Entry } from "./door.ts";
 import { Guest } from "./guest.ts";
 import { checkName, checkRequest } from "./handshake-check.ts";
 import { type HostResolver, readHostResolver } from "./host-resolver.ts";
+import { ListenerDirectory } from "./listener-directory.ts";
 import { makeRegion, Refused } from "./region-memory.ts";
 import { Session } from "./session.ts";
+import { Broker } from "./shortcut/broker.ts";
+import { Lifelines } from "./shortcut/lifelines.ts";
 import { fdOf } from "./tcp-handle.ts";
 
 export interface AgentLog {
@@ -54,6 +66,9 @@ export class Agent {
   private readonly guests = new Map<string, Guest>();
   private readonly connections = new Set<Socket>();
   private readonly poll: PollLoop;
+  private readonly directory = new ListenerDirectory();
+  private readonly lifelines = new Lifelines();
+  private readonly broker: Broker;
   private nextGuest = 1;
   private closing = false;
 
@@ -63,8 +78,13 @@ export class Agent {
     this.poll = new PollLoop({
       ...POLL,
       now: () => performance.now() * 1000,
-      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
+      ...watchProcessors(),
       defer: (turn) => setImmediate(turn),
+    });
+    this.broker = new Broker({
+      defer: (turn) => setImmediate(turn),
+      onMade: (shortcut) => this.lifelines.add(shortcut),
+      onOver: (shortcut) => this.lifelines.remove(shortcut),
     });
     this.server = createServer((socket) => this.onConnection(socket, undefined));
   }
@@ -102,6 +122,7 @@ export class Agent {
     });
     for (const socket of this.connections) socket.destroy();
     await closed;
+    this.lifelines.close();
   }
 
   private onConnection(socket: Socket, door: Door | undefined): void {
@@ -151,10 +172,15 @@ export class Agent {
   }
 
   private onRequest(socket: Socket, request: Request, door: Door | undefined): void {
-    if (door !== undefined && request.request !== "attach") {
+    const { request: what } = request;
+    if (door !== undefined && what !== "attach" && what !== "untouched") {
       throw new Refused("EACCES", "a pod may attach here, and ask nothing");
     }
     switch (request.request) {
+      case "untouched":
+        door?.untouched(fdOf(socket), request);
+        socket.end('{"ok":true}\n');
+        break;
       case "attach":
         this.attach(socket, request, door?.enter(fdOf(socket), request) ?? this.enter(request));
         break;
@@ -266,10 +292,19 @@ export class Agent {
     const region = makeRegion(guest.name);
     const doorbellFd = dupFd(fdOf(socket));
     const process = guest.takeProcessNumber();
+    // From version 2 on a channel for descriptors comes with the region.
+    const channel = protocol >= PROTOCOL_SHORTCUT ? socketpair() : undefined;
+    const channelFd = channel?.[0] ?? -1;
     const session = new Session({
       mapping: region.mapping,
       plan,
+      version: protocol,
       doorbellFd,
+      channelFd,
+      directory: this.directory,
+      lifelines: this.lifelines,
+      broker: this.broker,
+      shortcuts: this.shortcutsFor(protocol, request),
       onListen: (listener) => guest.onListen(listener),
       resolve: (name) => (guest.pod === undefined ? this.resolve(name) : []),
       onPoisoned: (reason) => {
@@ -286,6 +321,7 @@ export class Agent {
       left = true;
       this.poll.remove(session);
       closeFd(doorbellFd);
+      if (channelFd !== -1) closeFd(channelFd);
       guest.processes.delete(process);
       guest.draining++;
       session.detach(abort, () => {
@@ -307,11 +343,13 @@ export class Agent {
       search: guest.resolver.search,
     };
     try {
-      sendWithFds(doorbellFd, Buffer.from(`${JSON.stringify(reply)}\n`), [region.fd]);
+      const fds = channel === undefined ? [region.fd] : [region.fd, channel[1]];
+      sendWithFds(doorbellFd, Buffer.from(`${JSON.stringify(reply)}\n`), fds);
     } catch {
       leave(true);
     } finally {
       closeFd(region.fd);
+      if (channel !== undefined) closeFd(channel[1]);
     }
     if (left) return;
     socket.on("data", () => this.poll.rung(session));
@@ -321,6 +359,11 @@ export class Agent {
       { guest: guest.name, process, pid, address: guest.plan.address },
       "guest attached",
     );
+  }
+
+  private shortcutsFor(protocol: number, request: AttachRequest): Broker | number {
+    if (protocol < PROTOCOL_SHORTCUT) return PATH.OLD_PROTOCOL;
+    return request.shortcut === false ? PATH.DISABLED : this.broker;
   }
 
   private dropIfEmpty(guest: Guest): void {

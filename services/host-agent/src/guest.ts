@@ -93,6 +93,8 @@ export class Guest {
         program,
         sockets: session.socketCount,
         bytes: session.bytes,
+        paths: session.pathCounts,
+        counters: session.guestCounters,
       })),
       published: this.ports.map((port) => port.request),
     };

@@ -18,6 +18,8 @@ export interface HostTarget {
 export interface NetworkPlan {
   /** The guest's own address, as everybody sees it. */
   readonly address: string;
+  /** Names the network namespace; no two at a time have one name. */
+  readonly scope: string;
   /** A guest's socket is one real socket: a wildcard is the kernel's, and needs no second one. */
   readonly oneToOne: boolean;
   /** socket(2), where the guest's network is. @throws SysError */
@@ -54,4 +56,10 @@ export function isWildcard(endpoint: Endpoint): boolean {
 /** An address as a socket of `family` names it: IPv4 is mapped for AF_INET6 (RFC 3493 3.7). */
 export function addressFor(family: 4 | 6, address: string): string {
   return family === 6 && isIPv4(address) ? `::ffff:${address}` : address;
+}
+
+/** 127.0.0.0/8 or ::1 (RFC 1122 3.2.1.3, RFC 4291 2.5.3) */
+export function isLoopback(endpoint: Endpoint): boolean {
+  const { address } = unmapped(endpoint);
+  return address === "::1" || address.startsWith("127.");
 }

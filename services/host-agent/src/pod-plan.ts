@@ -4,7 +4,7 @@
  * connect(2) has it.
  */
 import { ERRNO } from "@outsock/abi";
-import { inetSocket, inNetworkNamespace } from "@outsock/hostsys";
+import { inetSocket, inNetworkNamespace, namespaceInode } from "@outsock/hostsys";
 import type { Endpoint } from "@outsock/vrpc";
 import { type HostTarget, type NetworkPlan, unmapped } from "./network-plan.ts";
 
@@ -27,6 +27,7 @@ export interface PodNetwork {
 
 export class PodPlan implements NetworkPlan {
   readonly address: string;
+  private name: string | undefined;
   readonly oneToOne = true;
   private readonly namespace: number;
   private readonly firstPort: number;
@@ -35,6 +36,11 @@ export class PodPlan implements NetworkPlan {
     this.address = network.address;
     this.namespace = network.namespace;
     this.firstPort = network.mayBindAll ? 1 : (network.firstFreePort ?? UNPRIVILEGED_PORT_START);
+  }
+
+  get scope(): string {
+    this.name ??= `net:${namespaceInode(this.namespace)}`;
+    return this.name;
   }
 
   inetSocket(type: "tcp" | "udp", family: 4 | 6): number {

@@ -27,9 +27,12 @@ const LEAST_HEADROOM = 8 * 1024 * 1024;
 const mib = (bytes: number): string => `${Math.floor(bytes / 1024 / 1024)} MiB`;
 
 /** @throws Refused */
-export function makeRegion(name: string): { fd: number; mapping: Mapping; bytes: number } {
+export function makeRegion(
+  name: string,
+  size = DEFAULT_REGION_BYTES,
+): { fd: number; mapping: Mapping; bytes: number } {
   const limit = getrlimit("fsize").soft;
-  let bytes = DEFAULT_REGION_BYTES;
+  let bytes = size;
   // A smaller region serves fewer connections; a limit below the least serves none.
   while (bytes > limit && bytes > MIN_REGION_BYTES) bytes /= 2;
   if (bytes > limit) {

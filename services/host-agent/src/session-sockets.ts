@@ -3,8 +3,14 @@
  * ring slab. Sockets see this, not the session.
  */
 import type { RegionLayout, RingPlace, SharedMemory } from "@outsock/ring";
-import type { Endpoint, RingPair } from "@outsock/vrpc";
+import type { RingPair } from "@outsock/vrpc";
+import type { Arrival } from "./listener.ts";
+import type { ListenerDirectory } from "./listener-directory.ts";
 import type { NetworkPlan } from "./network-plan.ts";
+import type { Broker } from "./shortcut/broker.ts";
+import type { Lifelines } from "./shortcut/lifelines.ts";
+import type { PairMember } from "./shortcut/pair.ts";
+import type { EndOwner } from "./shortcut/shortcut.ts";
 
 /** A socket option that the guest set before the real socket was there. */
 export interface SocketOption {
@@ -13,20 +19,28 @@ export interface SocketOption {
   value: number;
 }
 
-export interface SessionContext {
+export interface SessionContext extends PairMember, EndOwner {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
   readonly plan: NetworkPlan;
+  readonly directory: ListenerDirectory;
+  readonly lifelines: Lifelines;
+  /** Where the guest's ends are offered, or why it gets no shortcut (PATH). */
+  readonly shortcuts: Broker | number;
+  /** Version of the protocol that the guest speaks. */
+  readonly version: number;
+  /** Counts a connection by its path (PATH). */
+  countPath(path: number): void;
   /** Tells the guest of `events` (EVENT bits) on its socket. */
   notify(socket: number, events: number): void;
-  /** Marks the connection dead and tells the guest why (a positive errno). */
-  reset(socket: number, errno: number): void;
   /** Marks the end of the stream from outside and tells the guest. */
   finish(socket: number): void;
   /** True when the guest said that it will write no more. */
   guestFinished(socket: number): boolean;
   /** Two rings for `socket`, its control words fresh; undefined when there is no room. */
   allocateRings(socket: number, atLeast?: number): AllocatedRings | undefined;
+  /** Control words of a socket that has no rings of its own, fresh. */
+  clear(socket: number): void;
   /** Runs what handles the peer's bytes; a breach of the protocol ends the session. */
   guard(work: () => void): void;
   reply(
@@ -36,8 +50,11 @@ export interface SessionContext {
     status: number,
     payload: Uint8Array,
   ): void;
-  /** Offers an accepted connection to the guest; false when it cannot take it. */
-  accept(listener: number, local: Endpoint, peer: Endpoint, handle: unknown): boolean;
+  /** A number for an accepted connection; undefined when all are in use. */
+  takeNumber(): number | undefined;
+  returnNumber(socket: number): void;
+  /** Tells the guest of an accepted connection; false when it cannot take it. */
+  accept(listener: number, arrival: Arrival): boolean;
 }
 
 export interface AllocatedRings {

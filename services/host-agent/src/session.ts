@@ -7,21 +7,33 @@
 import {
   CCB,
   CLOSE_RESET,
+  COUNTERS,
+  DEFAULT_MAX_SOCKETS,
+  DESCRIPTORS_MAX,
   ERRNO,
   EVENT,
   FLAG,
   HEADER,
   OP,
+  pathName,
   SOCK_DGRAM,
   SOCK_STREAM,
   SOMAXCONN,
 } from "@outsock/abi";
-import { type Mapping, sendByte } from "@outsock/hostsys";
+import {
+  closeFd,
+  type Mapping,
+  recvWithFds,
+  SysError,
+  sendByte,
+  sendWithFds,
+} from "@outsock/hostsys";
 import {
   ccbWord,
   formatRegion,
   type Pollable,
   Port,
+  type PortCounters,
   portPlace,
   type RegionLayout,
   RingConsumer,
@@ -44,13 +56,20 @@ import {
   takeMessage,
 } from "@outsock/vrpc";
 import { DatagramSocket } from "./datagram-socket.ts";
-import type { Listener } from "./listener.ts";
+import type { Arrival, Listener } from "./listener.ts";
+import type { ListenerDirectory } from "./listener-directory.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import type { AllocatedRings, SessionContext } from "./session-sockets.ts";
+import type { Broker } from "./shortcut/broker.ts";
+import type { Lifelines } from "./shortcut/lifelines.ts";
+import type { Side } from "./shortcut/pair.ts";
+import { pathOf, writePath } from "./shortcut/path.ts";
 import { StreamRelay } from "./stream-relay.ts";
 import { StreamSocket } from "./stream-socket.ts";
 
 type AnySocket = StreamSocket | DatagramSocket;
+
+const ONE_BYTE = new Uint8Array(1);
 
 /** Events handled before other sessions get their turn. */
 const BATCH = 1024;
@@ -60,8 +79,17 @@ const EMPTY = new Uint8Array(0);
 export interface SessionOptions {
   mapping: Mapping;
   plan: NetworkPlan;
+  /** Version of the protocol that the guest speaks. */
+  version: number;
   /** Descriptor of the connection to the guest, for doorbells. */
   doorbellFd: number;
+  /** The agent's end of the descriptor channel, -1 in version 1. */
+  channelFd: number;
+  directory: ListenerDirectory;
+  lifelines: Lifelines;
+  broker: Broker;
+  /** Where the guest's ends are offered, or why it gets no shortcut (PATH). */
+  shortcuts: Broker | number;
   /** A listener of the guest came to be; published ports attach to it. */
   onListen(listener: Listener): void;
   /** Addresses of a guest's name, empty when no guest has it. */
@@ -76,12 +104,17 @@ export class Session implements SessionContext, Pollable {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
   readonly plan: NetworkPlan;
+  readonly version: number;
+  readonly directory: ListenerDirectory;
+  readonly lifelines: Lifelines;
+  readonly shortcuts: Broker | number;
   private readonly options: SessionOptions;
   private readonly port: Port;
   private readonly calls: RingConsumer;
   private readonly replies: MessageSender;
   private readonly slab: Slab;
   private readonly sockets = new Map<number, AnySocket>();
+  private readonly paths = new Map<number, number>();
   /** Numbers whose CLOSE is not answered yet. */
   private readonly closingIds = new Set<number>();
   private readonly freeIds: number[] = [];
@@ -94,7 +127,11 @@ export class Session implements SessionContext, Pollable {
     this.options = options;
     this.plan = options.plan;
     this.memory = sharedMemory(options.mapping.buffer);
-    this.layout = formatRegion(this.memory);
+    this.layout = formatRegion(this.memory, DEFAULT_MAX_SOCKETS, options.version);
+    this.version = options.version;
+    this.directory = options.directory;
+    this.lifelines = options.lifelines;
+    this.shortcuts = options.shortcuts;
     const { layout, memory } = this;
     Atomics.store(memory.words, HEADER.AGENT_SLEEPING, 1);
     this.port = new Port(
@@ -141,6 +178,10 @@ export class Session implements SessionContext, Pollable {
   }
 
   // Pollable
+
+  get counters(): PortCounters {
+    return this.port.counters;
+  }
 
   drain(): number {
     let handled = 0;
@@ -236,35 +277,90 @@ export class Session implements SessionContext, Pollable {
     this.guard(() => this.replies.send({ opcode, sequence, socket, status, payload }));
   }
 
-  accept(listener: number, local: Endpoint, peer: Endpoint, handle: unknown): boolean {
-    const id = this.takeId();
-    if (id === undefined) return false;
-    const rings = this.allocateRings(id);
-    if (rings === undefined) {
-      this.freeIds.push(id);
-      return false;
-    }
-    const payload = new PayloadWriter()
-      .u32(listener)
-      .endpoint(local)
-      .endpoint(peer)
-      .rings(rings.pair)
-      .done();
+  accept(listener: number, arrival: Arrival): boolean {
+    const { socket: id, local, peer, way } = arrival;
+    if (this.detached) return false;
+    const shortcut = "shortcut" in way;
+    const rings = shortcut ? undefined : this.allocateRings(id);
+    const pair = shortcut ? way.shortcut.slot.rings : rings?.pair;
+    if (pair === undefined) return false;
+    if (shortcut) this.clear(id);
+    const writer = new PayloadWriter().u32(listener).endpoint(local).endpoint(peer).rings(pair);
+    writePath(writer, this.version, way);
     const socket = new StreamSocket(this, id);
     this.sockets.set(id, socket);
-    this.reply(OP.ACCEPTED, 0, id, 0, payload);
+    this.reply(OP.ACCEPTED, 0, id, 0, writer.done());
     if (this.detached) {
       // The reply found the guest's ring broken: the socket is closed already.
-      rings.release();
+      rings?.release();
       return false;
     }
-    socket.adopt(handle, new StreamRelay(this, id, rings));
+    this.countPath(pathOf(way));
+    if (shortcut) socket.join(way);
+    else socket.adopt(way.connection, new StreamRelay(this, id, rings!));
     return true;
   }
 
-  private takeId(): number | undefined {
+  takeNumber(): number | undefined {
     if (this.nextId < this.layout.maxSockets) return this.nextId++;
     return this.freeIds.shift();
+  }
+
+  returnNumber(socket: number): void {
+    this.freeIds.push(socket);
+  }
+
+  clear(socket: number): void {
+    resetCcb(this.memory, this.layout, socket);
+  }
+
+  countPath(path: number): void {
+    this.paths.set(path, (this.paths.get(path) ?? 0) + 1);
+  }
+
+  /** Connections made so far, by the name of their path. */
+  get pathCounts(): Record<string, number> {
+    return Object.fromEntries([...this.paths].map(([path, n]) => [pathName(path), n]));
+  }
+
+  /** What the guest counts; its word. */
+  get guestCounters(): Record<string, number> {
+    const { words } = this.memory;
+    return Object.fromEntries(
+      COUNTERS.map((name, i) => {
+        const word = HEADER.COUNTERS + i * 2;
+        const low = Atomics.load(words, word) >>> 0;
+        return [name, (Atomics.load(words, word + 1) >>> 0) * 2 ** 32 + low];
+      }),
+    );
+  }
+
+  // PairMember, EndOwner
+
+  announcePair(pair: number, side: Side, bytes: number, fds: readonly number[]): boolean {
+    if (this.detached || !this.sendDescriptors(fds)) return false;
+    const payload = new PayloadWriter().u32(pair).u32(side).u32(bytes).done();
+    this.reply(OP.PAIR, 0, 0, 0, payload);
+    return !this.detached;
+  }
+
+  sendLifelines(lifelines: readonly { socket: number; fd: number }[]): boolean {
+    if (this.detached || !this.sendDescriptors(lifelines.map(({ fd }) => fd))) return false;
+    const payload = new PayloadWriter().u32(lifelines.length);
+    for (const { socket } of lifelines) payload.u32(socket);
+    this.reply(OP.LIFELINES, 0, 0, 0, payload.done());
+    return true;
+  }
+
+  /** Puts descriptors on the channel; a message says what they are. */
+  private sendDescriptors(fds: readonly number[]): boolean {
+    try {
+      return sendWithFds(this.options.channelFd, ONE_BYTE, fds) === 1;
+    } catch (error) {
+      // The guest does not take them, or has too many under way.
+      if (error instanceof SysError) return false;
+      throw error;
+    }
   }
 
   // Calls
@@ -302,6 +398,14 @@ export class Session implements SessionContext, Pollable {
     }
     if (opcode === OP.SOCKET) {
       this.create(id, payload);
+      return;
+    }
+    if (opcode === OP.PAIR_ENDED) {
+      this.pairEnded(payload);
+      return;
+    }
+    if (opcode === OP.RESTORE) {
+      this.restore(payload);
       return;
     }
     const socket = this.sockets.get(id);
@@ -383,6 +487,48 @@ export class Session implements SessionContext, Pollable {
     else throw new MessageInvalid(`socket type ${type} is neither stream nor datagram`);
   }
 
+  private pairEnded(payload: PayloadReader): void {
+    const pair = payload.u32();
+    const broken = payload.u32() !== 0;
+    payload.end();
+    if (!this.options.broker.pairEnded(this, pair, broken)) {
+      throw new MessageInvalid(`pair ${pair} is none of the guest's`);
+    }
+  }
+
+  /** Shortcuts of before this agent, with the guest's ends of their kernel connections. */
+  private restore(payload: PayloadReader): void {
+    const fds = payload.u32() === 0 ? [] : this.takeLifelines();
+    try {
+      const count = payload.u32();
+      if (count > DESCRIPTORS_MAX) throw new MessageInvalid(`${count} shortcuts at once`);
+      for (let i = 0; i < count; i++) {
+        const id = payload.u32();
+        const socket = this.sockets.get(id);
+        if (!(socket instanceof StreamSocket)) {
+          throw new MessageInvalid(`socket ${id} is no stream socket of the guest`);
+        }
+        this.clear(id);
+        socket.restore(fds.shift() ?? -1);
+      }
+      payload.end();
+    } finally {
+      for (const fd of fds) closeFd(fd);
+    }
+  }
+
+  private takeLifelines(): number[] {
+    try {
+      const received = recvWithFds(this.options.channelFd, 1, DESCRIPTORS_MAX);
+      if (received !== null && received.fds.length > 0) return received.fds;
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      // No descriptor is left: the shortcuts go on without.
+      if (error.code === "EMFILE") return [];
+    }
+    throw new MessageInvalid("lifelines were announced and did not come");
+  }
+
   private resolve(sequence: number, payload: PayloadReader): void {
     const found = this.options.resolve(payload.text());
     payload.end();
@@ -426,6 +572,7 @@ export class Session implements SessionContext, Pollable {
     if (this.detached) return;
     this.detached = true;
     this.released = released;
+    this.options.broker.leave(this);
     for (const [id, socket] of [...this.sockets]) this.closeSocket(id, socket, 0, abort);
     this.releaseIfDone();
   }

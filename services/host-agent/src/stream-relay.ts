@@ -138,7 +138,7 @@ export class StreamRelay implements ReadTarget {
 
   /** True when the guest has not read all that came: closing then resets, as close(2) does. */
   private unread(): boolean {
-    return this.rx.free() < this.rx.capacity;
+    return this.rx.fill() > 0;
   }
 
   fd(): number {
@@ -166,6 +166,15 @@ export class StreamRelay implements ReadTarget {
     this.orphan.unref();
     if (this.ended) socket.destroySoon();
     else this.context.guard(() => this.pump());
+  }
+
+  /** The connection goes another way: gives the rings back once libuv is done with them. */
+  abandon(): void {
+    const { socket } = this;
+    this.dead = true;
+    this.closed = () => {};
+    if (socket === undefined || socket.closed) this.finished();
+    else socket.destroy();
   }
 
   private abort(socket: Socket): void {

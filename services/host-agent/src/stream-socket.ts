@@ -1,4 +1,5 @@
 /** A TCP socket that the guest made: bind, connect or listen decide what it becomes. */
+import type { Socket } from "node:net";
 import {
   BIND_REUSEADDR,
   BIND_REUSEPORT,
@@ -7,13 +8,18 @@ import {
   errnoOf,
   IPPROTO_IP,
   OP,
+  PATH,
+  SO_OUTSOCK_SHORTCUT,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SOL_OUTSOCK,
   SOL_SOCKET,
 } from "@outsock/abi";
 import {
   bindInet,
   closeFd,
+  connectInet,
+  dupFd,
   getsockname,
   IP_BIND_ADDRESS_NO_PORT,
   IPPROTO_IPV6,
@@ -21,13 +27,17 @@ import {
   SysError,
   setsockoptInt,
 } from "@outsock/hostsys";
-import { type Endpoint, PayloadWriter } from "@outsock/vrpc";
+import { type Endpoint, MessageInvalid, PayloadWriter, type RingPair } from "@outsock/vrpc";
 import { Listener } from "./listener.ts";
-import { addressFor, isWildcard, type NetworkPlan } from "./network-plan.ts";
+import type { ListeningAt } from "./listener-directory.ts";
+import { addressFor, type HostTarget, isWildcard, type NetworkPlan } from "./network-plan.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
+import type { Assignment, Broker, Offer } from "./shortcut/broker.ts";
+import { pathOf, type Way, writePath } from "./shortcut/path.ts";
+import { proofsOf } from "./shortcut/proof.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
 import { StreamRelay } from "./stream-relay.ts";
-import { socketOfFd, socketOfHandle } from "./tcp-handle.ts";
+import { connectionOfFd, fdOf, type KernelConnection, socketOfFd } from "./tcp-handle.ts";
 
 const WILDCARD_PORT_TRIES = 16;
 
@@ -78,6 +88,14 @@ export function bindAll(
   }
 }
 
+interface ConnectedEnds {
+  sequence: number;
+  destination: Endpoint;
+  target: HostTarget;
+  /** As the kernel has it. */
+  local: Endpoint;
+}
+
 export class StreamSocket implements GuestSocket {
   private readonly context: SessionContext;
   private readonly id: number;
@@ -86,15 +104,27 @@ export class StreamSocket implements GuestSocket {
   private wildcardPort: number | undefined;
   private relay: StreamRelay | undefined;
   private listener: Listener | undefined;
+  /** The guest's end of a shortcut. */
+  private end: Assignment | undefined;
+  /** Kernel end of a shortcut that was there before this agent; -1 when it has none. */
+  private lifeline: number | undefined;
+  /** SO_OUTSOCK_SHORTCUT. */
+  private shortcut = true;
+  /** Connected, and its other end is looked for: ends that. */
+  private withdraw: (() => void) | undefined;
 
   constructor(context: SessionContext, id: number) {
     this.context = context;
     this.id = id;
   }
 
+  private get joined(): boolean {
+    return this.withdraw !== undefined || this.end !== undefined || this.lifeline !== undefined;
+  }
+
   /** It is a connection, or is becoming one. */
   get relayed(): boolean {
-    return this.relay !== undefined;
+    return this.relay !== undefined || this.joined;
   }
 
   get bytes(): number {
@@ -130,11 +160,11 @@ export class StreamSocket implements GuestSocket {
       this.answer(OP.LISTEN, sequence, ERRNO.EINVAL);
       return;
     }
-    const listener = new Listener(this.context, this.id, backlog, bound.local);
+    const listener = new Listener(this.context, this.id, backlog, bound.local, this.shortcut);
     try {
-      for (const { fd } of bound.fds) {
+      for (const { fd, address } of bound.fds) {
         this.pending.applyTo(fd);
-        listener.add(fd);
+        listener.add(fd, address);
       }
     } catch (error) {
       bound.fds = [];
@@ -154,12 +184,120 @@ export class StreamSocket implements GuestSocket {
   }
 
   connect(sequence: number, destination: Endpoint): void {
-    if (this.relay !== undefined || this.listener !== undefined) {
+    if (this.relay !== undefined || this.listener !== undefined || this.joined) {
       this.answer(OP.CONNECT, sequence, ERRNO.EISCONN);
       return;
     }
+    const target = this.context.plan.target(destination);
+    const { shortcuts, directory, plan } = this.context;
+    if (typeof shortcuts === "number" || !this.shortcut) {
+      const why = typeof shortcuts === "number" ? shortcuts : PATH.DISABLED;
+      this.connectOut(sequence, destination, target, why);
+      return;
+    }
+    const here = directory.find(plan, target.endpoint);
+    // A bound port cannot be had a second time, should the kernel not answer at once.
+    if (here === undefined || this.bound !== undefined) {
+      // In a pod it may be another one's port all the same, under a Service's address.
+      const offers = plan.oneToOne || here !== undefined ? shortcuts : undefined;
+      this.connectOut(sequence, destination, target, PATH.REMOTE_PEER, offers);
+    } else {
+      this.connectHere(sequence, destination, target, here, shortcuts);
+    }
+  }
+
+  /** Connects to a listener of this agent's: the kernel answers within the call. */
+  private connectHere(
+    sequence: number,
+    destination: Endpoint,
+    target: HostTarget,
+    here: ListeningAt,
+    broker: Broker,
+  ): void {
     const { plan } = this.context;
-    const target = plan.target(destination);
+    const { address, port } = target.endpoint;
+    let fd = -1;
+    let outcome: "connected" | "pending" | number;
+    let local: Endpoint;
+    try {
+      const chosen = this.connectingFd(target.endpoint.family, target.source);
+      fd = chosen.fd;
+      this.pending.applyTo(fd);
+      outcome = connectInet(fd, addressFor(chosen.family, address), port);
+      local = getsockname(fd);
+    } catch (error) {
+      if (fd !== -1) closeFd(fd);
+      this.answer(OP.CONNECT, sequence, errnoOfThrown(error));
+      return;
+    }
+    if (outcome === "pending") {
+      // The backlog is full, so the kernel asks again in a second: libuv waits for that.
+      closeFd(fd);
+      this.connectOut(sequence, destination, target, PATH.NOT_IN_TIME);
+      return;
+    }
+    if (outcome !== "connected") {
+      closeFd(fd);
+      this.answer(OP.CONNECT, sequence, outcome);
+      return;
+    }
+    const connection = connectionOfFd(fd);
+    const ends = { sequence, destination, target, local };
+    const offer: Offer = {
+      kind: "connected",
+      proofs: proofsOf(plan, fd, "connected", local, target.endpoint),
+      member: this.context,
+      socket: this.id,
+      take: () => fd,
+      giveBack: () => {},
+      settled: (way) => {
+        this.withdraw = undefined;
+        if (typeof way !== "number") this.connectedHere(ends, way);
+        else this.relayConnected(ends, connection, way);
+      },
+    };
+    this.withdraw = () => {
+      broker.withdraw(offer);
+      connection.close();
+    };
+    broker.offer(offer);
+    here.listener.acceptNow(here.fd, here.address);
+  }
+
+  private connectedHere(ends: ConnectedEnds, way: Assignment): void {
+    const { shortcut } = way;
+    this.context.clear(this.id);
+    this.join(way);
+    this.answerConnect(ends, shortcut.slot.rings, way);
+    // The accepting guest could not take it.
+    if (shortcut.abandoned) this.context.reset(this.id, ERRNO.ECONNRESET);
+  }
+
+  /** A kernel connection stands that is no shortcut. */
+  private relayConnected(ends: ConnectedEnds, connection: KernelConnection, why: number): void {
+    const rings = this.context.allocateRings(this.id);
+    if (rings === undefined) {
+      connection.close();
+      this.answer(OP.CONNECT, ends.sequence, ERRNO.ENOBUFS);
+      return;
+    }
+    const relay = new StreamRelay(this.context, this.id, rings);
+    this.relay = relay;
+    this.answerConnect(ends, rings.pair, { why });
+    relay.start(connection.toSocket(relay));
+  }
+
+  /**
+   * Connects as libuv does, and relays.
+   * @param offers where the connection is offered first: its peer may be a guest of this agent
+   */
+  private connectOut(
+    sequence: number,
+    destination: Endpoint,
+    target: HostTarget,
+    why: number,
+    offers?: Broker,
+  ): void {
     let fd: number;
     let family: 4 | 6;
     try {
@@ -178,31 +316,85 @@ export class StreamSocket implements GuestSocket {
     const relay = new StreamRelay(this.context, this.id, rings);
     this.relay = relay;
     const socket = socketOfFd(fd, relay);
+    const settled = offers?.expectOffer();
     const failed = (error: NodeJS.ErrnoException): void => {
       this.answer(OP.CONNECT, sequence, errnoOf(error.code));
       this.relay = undefined;
       relay.close(true, () => {});
     };
     socket.once("error", failed);
+    socket.once("close", () => settled?.());
     socket.once("connect", () => {
       socket.off("error", failed);
-      relay.attach(socket);
-      const local = plan.toGuest({
+      const local: Endpoint = {
         address: socket.localAddress ?? "0.0.0.0",
         port: socket.localPort ?? 0,
         family: target.endpoint.family,
-      });
-      const payload = new PayloadWriter()
-        .endpoint(local)
-        .endpoint(isWildcard(destination) ? plan.toGuest(target.endpoint) : destination)
-        .rings(rings.pair)
-        .done();
-      this.answer(OP.CONNECT, sequence, 0, payload);
-      relay.onEvents(-1);
+      };
+      const ends = { sequence, destination, target, local };
+      const relayed = (path: number): void => {
+        relay.attach(socket);
+        this.answerConnect(ends, rings.pair, { why: path });
+        relay.onEvents(-1);
+      };
+      if (offers === undefined) relayed(why);
+      else this.offerConnected(offers, ends, socket, relay, relayed);
+      settled?.();
     });
     const { address, port } = target.endpoint;
     socket.connect({ host: addressFor(family, address), port });
     relay.connecting(socket);
+  }
+
+  /** Looks for the other end of a connection that libuv made; nothing is read before. */
+  private offerConnected(
+    broker: Broker,
+    ends: ConnectedEnds,
+    socket: Socket,
+    relay: StreamRelay,
+    relayed: (path: number) => void,
+  ): void {
+    const failed = (): void => {};
+    socket.on("error", failed);
+    const { plan } = this.context;
+    const fd = fdOf(socket);
+    const offer: Offer = {
+      kind: "connected",
+      proofs: proofsOf(plan, fd, "connected", ends.local, ends.target.endpoint),
+      member: this.context,
+      socket: this.id,
+      take: () => dupFd(fd),
+      giveBack: closeFd,
+      settled: (way) => {
+        this.withdraw = undefined;
+        socket.off("error", failed);
+        if (typeof way === "number" && !socket.destroyed) {
+          relayed(way);
+          return;
+        }
+        this.relay = undefined;
+        relay.abandon();
+        if (typeof way === "number") {
+          this.answer(OP.CONNECT, ends.sequence, ERRNO.ECONNRESET);
+          return;
+        }
+        this.connectedHere(ends, way);
+      },
+    };
+    this.withdraw = () => broker.withdraw(offer);
+    broker.offer(offer);
+  }
+
+  private answerConnect(ends: ConnectedEnds, rings: RingPair, way: Way): void {
+    const { sequence, destination, target, local } = ends;
+    const { plan, version } = this.context;
+    const writer = new PayloadWriter()
+      .endpoint(plan.toGuest(local))
+      .endpoint(isWildcard(destination) ? plan.toGuest(target.endpoint) : destination)
+      .rings(rings);
+    writePath(writer, version, way);
+    this.context.countPath(pathOf(way));
+    this.answer(OP.CONNECT, sequence, 0, writer.done());
   }
 
   /** A descriptor to connect with: the bound one, or a new one with the right source address. */
@@ -228,10 +420,27 @@ export class StreamSocket implements GuestSocket {
     return { fd, family };
   }
 
-  /** Becomes the guest's end of an accepted handle. */
-  adopt(handle: unknown, relay: StreamRelay): void {
+  /** Becomes the guest's end of a connection that was accepted. */
+  adopt(connection: KernelConnection, relay: StreamRelay): void {
     this.relay = relay;
-    relay.start(socketOfHandle(handle, relay));
+    relay.start(connection.toSocket(relay));
+  }
+
+  /** Becomes the guest's end of a shortcut. */
+  join(way: Assignment): void {
+    this.end = way;
+  }
+
+  /** Is the end of a shortcut that was there before this agent. @param fd its lifeline, or -1 */
+  restore(fd: number): void {
+    if (this.bound !== undefined || this.relay !== undefined || this.lifeline !== undefined) {
+      if (fd !== -1) closeFd(fd);
+      throw new MessageInvalid(`socket ${this.id} cannot be restored: it is in use`);
+    }
+    this.lifeline = fd;
+    this.context.countPath(PATH.SHORTCUT);
+    if (fd === -1) return;
+    this.context.lifelines.watch(fd, { reset: (errno) => this.context.reset(this.id, errno) });
   }
 
   onEvents(events: number): void {
@@ -239,6 +448,10 @@ export class StreamSocket implements GuestSocket {
   }
 
   setOption(option: SocketOption): number {
+    if (option.level === SOL_OUTSOCK && option.name === SO_OUTSOCK_SHORTCUT) {
+      this.shortcut = option.value !== 0;
+      return 0;
+    }
     const fd = this.fd();
     return fd === -1 ? this.pending.set(option) : setOptionOn(fd, option);
   }
@@ -249,16 +462,33 @@ export class StreamSocket implements GuestSocket {
   }
 
   private fd(): number {
-    return this.relay?.fd() ?? this.bound?.fds[0]?.fd ?? -1;
+    const { end } = this;
+    if (end !== undefined) return end.shortcut.ends[end.side].fd;
+    return this.lifeline ?? this.relay?.fd() ?? this.bound?.fds[0]?.fd ?? -1;
   }
 
   close(reset: boolean, closed: () => void): void {
     for (const { fd } of this.bound?.fds ?? []) closeFd(fd);
     this.bound = undefined;
     if (this.wildcardPort !== undefined) this.context.plan.releaseWildcard(this.wildcardPort);
-    if (this.relay !== undefined) this.relay.close(reset, closed);
-    else if (this.listener !== undefined) this.listener.close(closed);
-    else closed();
+    this.withdraw?.();
+    this.withdraw = undefined;
+    if (this.relay !== undefined) {
+      this.relay.close(reset, closed);
+    } else if (this.listener !== undefined) {
+      this.listener.close(closed);
+    } else {
+      this.end?.shortcut.close(this.end.side);
+      this.endLifeline();
+      closed();
+    }
+  }
+
+  private endLifeline(): void {
+    if (this.lifeline === undefined || this.lifeline === -1) return;
+    this.context.lifelines.unwatch(this.lifeline);
+    closeFd(this.lifeline);
+    this.lifeline = undefined;
   }
 
   private answer(

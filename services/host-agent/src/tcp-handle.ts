@@ -6,7 +6,47 @@
  * Works on Node 20 to 26 (tried).
  */
 import { type Server, Socket, type SocketConstructorOpts } from "node:net";
+import { closeFd, dupFd } from "@outsock/hostsys";
 import type { Endpoint } from "@outsock/vrpc";
+
+/** A connection of the kernel's that no socket of Node's has yet. */
+export interface KernelConnection {
+  /** For looking at it. */
+  readonly fd: number;
+  /** Gives the descriptor away. @throws SysError EMFILE, ENFILE */
+  take(): number;
+  /** Makes a socket that reads into `target`; it does not read before `read(0)`. */
+  toSocket(target: ReadTarget): Socket;
+  close(): void;
+}
+
+/** A connection that the agent accepted itself. */
+export function connectionOfFd(fd: number): KernelConnection {
+  return {
+    fd,
+    take: () => fd,
+    toSocket: (target) => socketOfFd(fd, target),
+    close: () => void closeFd(fd),
+  };
+}
+
+/** A connection that libuv accepted. */
+export function connectionOfHandle(handle: unknown): KernelConnection {
+  const raw = handle as RawHandle;
+  let own: KernelConnection | undefined;
+  return {
+    fd: raw.fd,
+    take() {
+      if (own === undefined) {
+        own = connectionOfFd(dupFd(raw.fd));
+        raw.close();
+      }
+      return own.fd;
+    },
+    toSocket: (target) => own?.toSocket(target) ?? readingSocket({ handle }, target),
+    close: () => (own === undefined ? raw.close() : own.close()),
+  };
+}
 
 interface RawHandle {
   fd: number;
@@ -39,14 +79,9 @@ function readingSocket(options: object, target: ReadTarget): Socket {
   } as unknown as SocketConstructorOpts);
 }
 
-/** A socket of an unconnected descriptor, which the socket owns from then on. */
+/** A socket of a descriptor, which the socket owns from then on; it does not read by itself. */
 export function socketOfFd(fd: number, target: ReadTarget): Socket {
   return readingSocket({ fd }, target);
-}
-
-/** A socket of an accepted handle; it does not read before `read(0)`. */
-export function socketOfHandle(handle: unknown, target: ReadTarget): Socket {
-  return readingSocket({ handle }, target);
 }
 
 /** Takes the server's connections as raw handles: `server` emits no `connection` any more. */
@@ -69,8 +104,9 @@ export function handleEndpoints(handle: unknown): { local: Endpoint; peer: Endpo
   return local === undefined || peer === undefined ? undefined : { local, peer };
 }
 
-export function closeHandle(handle: unknown): void {
-  (handle as RawHandle).close();
+/** Descriptor that a server listens on, -1 when it has none. */
+export function fdOfServer(server: Server): number {
+  return (server as unknown as { _handle: RawHandle | null })._handle?.fd ?? -1;
 }
 
 /** Descriptor of a socket, -1 when it has none. */

@@ -8,6 +8,7 @@ import {
   ccbWord,
   type Pollable,
   Port,
+  type PortCounters,
   portPlace,
   RingConsumer,
   RingProducer,
@@ -16,6 +17,7 @@ import {
 } from "@outsock/ring";
 import { type Message, MessageSender, takeMessage } from "@outsock/vrpc";
 import type { Attachment } from "./attach.ts";
+import { Conduit } from "./conduit.ts";
 
 const CALLS_WAITING_MAX = 65536;
 const BATCH = 1024;
@@ -38,10 +40,13 @@ export interface ChannelHandlers {
   defer(turn: () => void): void;
   /** A blocking call took the doorbell: look at the queue soon. */
   onMissedDoorbell(): void;
+  /** Runs what reads the agent's bytes: a breach ends the attachment. */
+  guard(work: () => void): void;
 }
 
 export class Channel implements Pollable {
   readonly attachment: Attachment;
+  readonly conduit: Conduit;
   private readonly handlers: ChannelHandlers;
   private readonly port: Port;
   private readonly calls: MessageSender;
@@ -53,6 +58,7 @@ export class Channel implements Pollable {
   constructor(attachment: Attachment, handlers: ChannelHandlers) {
     const { fd, layout, memory } = attachment;
     this.attachment = attachment;
+    this.conduit = new Conduit(memory, layout, "guest");
     this.handlers = handlers;
     Atomics.store(memory.words, HEADER.GUEST_SLEEPING, 1);
     this.port = new Port(
@@ -136,7 +142,7 @@ export class Channel implements Pollable {
 
   private onMessage(message: Message): void {
     const { opcode, sequence, socket, status, payload } = message;
-    if (opcode === OP.ACCEPTED) {
+    if (opcode >= OP.ACCEPTED) {
       this.handlers.onNotification(message);
       return;
     }
@@ -148,21 +154,12 @@ export class Channel implements Pollable {
 
   // Sockets
 
+  guard(work: () => void): void {
+    this.handlers.guard(work);
+  }
+
   notify(socket: number, events: number): void {
     if (this.alive) this.port.notify(socket, events);
-  }
-
-  /** Says that the guest will write no more to `socket`. */
-  finish(socket: number): void {
-    const { layout, memory } = this.attachment;
-    Atomics.or(memory.words, ccbWord(layout, socket, CCB.GUEST_FLAGS), FLAG.FIN);
-    this.notify(socket, EVENT.FIN);
-  }
-
-  /** FLAG bits that the agent set for `socket`. */
-  agentFlags(socket: number): number {
-    const { layout, memory } = this.attachment;
-    return Atomics.load(memory.words, ccbWord(layout, socket, CCB.AGENT_FLAGS));
   }
 
   /** errno that ended the connection; the agent's word, so any value is possible. */
@@ -181,20 +178,26 @@ export class Channel implements Pollable {
 
   // Pollable
 
+  get counters(): PortCounters {
+    return this.port.counters;
+  }
+
   drain(): number {
     let handled = 0;
-    while (handled < BATCH && this.alive) {
-      const socket = this.port.taker.take();
-      if (socket === -1) break;
-      handled++;
-      const { events } = this.port.taker;
-      if (socket !== 0) {
-        this.handlers.onEvents(socket, events);
-        continue;
+    this.guard(() => {
+      while (handled < BATCH && this.alive) {
+        const socket = this.port.taker.take();
+        if (socket === -1) break;
+        handled++;
+        const { events } = this.port.taker;
+        if (socket !== 0) {
+          this.handlers.onEvents(socket, events);
+          continue;
+        }
+        if (events & EVENT.SPACE) this.calls.flush();
+        if (events & EVENT.DATA) this.takeReplies();
       }
-      if (events & EVENT.SPACE) this.calls.flush();
-      if (events & EVENT.DATA) this.takeReplies();
-    }
+    });
     return handled;
   }
 

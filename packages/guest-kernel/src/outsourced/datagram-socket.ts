@@ -179,7 +179,7 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
 
   private takeError(): number {
     const { channel } = this.link;
-    if (channel.alive && (channel.agentFlags(this.id) & FLAG.RESET) !== 0) {
+    if (channel.alive && (channel.conduit.peerFlags(this.id) & FLAG.RESET) !== 0) {
       this.error = channel.takeError(this.id);
     }
     const { error } = this;
@@ -192,7 +192,7 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
     let ready = 0;
     this.link.guard(() => {
       const { channel } = this.link;
-      const failed = channel.alive && (channel.agentFlags(this.id) & FLAG.RESET) !== 0;
+      const failed = channel.alive && (channel.conduit.peerFlags(this.id) & FLAG.RESET) !== 0;
       if (failed || this.error !== 0) ready |= EPOLLERR | EPOLLIN;
       if (rx !== undefined && rx.available() > 0) ready |= EPOLLIN;
       if (tx === undefined || tx.free() > 0) ready |= EPOLLOUT;
@@ -267,7 +267,7 @@ export class OutsourcedDatagram extends SocketFile implements LinkedSocket {
     this.rx = undefined;
   }
 
-  onAttached(): void {
+  onAttached(): undefined {
     if (!this.open()) return;
     const { id } = this;
     const { local } = this;

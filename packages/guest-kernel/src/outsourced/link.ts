@@ -5,13 +5,22 @@
  * again as soon as an agent is there, and listeners and bound datagram sockets go on by themselves.
  */
 
-import { HEADER } from "@outsock/abi";
-
+import { COUNTERS, type CounterName, DESCRIPTORS_MAX, HEADER, OP } from "@outsock/abi";
+import { closeFd, watchProcessors } from "@outsock/hostsys";
 import { PollLoop, RingCorrupted } from "@outsock/ring";
-import { type AttachRequest, type Message, MessageInvalid } from "@outsock/vrpc";
+import {
+  type AttachRequest,
+  type Message,
+  MessageInvalid,
+  PayloadReader,
+  PayloadWriter,
+} from "@outsock/vrpc";
 import type { KernelLog } from "../kernel/klog.ts";
 import { AttachError, type Attachment, attachNow, Handshake } from "./attach.ts";
 import { Channel } from "./channel.ts";
+import { giveDescriptors, takeDescriptors } from "./descriptor-channel.ts";
+import type { PairEnd } from "./pair-end.ts";
+import { Pairs } from "./pairs.ts";
 
 /** Waits for doorbells without keeping the program alive. */
 export interface DoorbellWatch {
@@ -32,14 +41,26 @@ export interface LinkOptions {
   run(): void;
 }
 
+/** A shortcut of before, as it is told to a new agent. */
+export interface Restored {
+  /** Its new number. */
+  id: number;
+  /** Its lifeline, -1 for none. */
+  fd: number;
+}
+
 /** What the link tells each socket. */
 export interface LinkedSocket {
   onEvents(events: number): void;
   onNotification(message: Message): void;
+  /** The kernel's connection under a shortcut, the socket's from then on. @returns false to refuse */
+  onLifeline?(fd: number): boolean;
   /** The agent is gone. */
   onLost(): void;
   /** Another agent is there: make the socket again where it can live on. */
-  onAttached(): void;
+  onAttached(): Restored | undefined;
+  /** The process ends. */
+  onExit?(): void;
 }
 
 /** Halt polling of a guest, microseconds. */
@@ -47,6 +68,8 @@ const POLL = { start: 10, maximum: 100 };
 const ATTACH_TIMEOUT = 5000;
 const RETRY_FIRST = 20;
 const RETRY_LAST = 1000;
+/** Turns of polling after which the counters in the region are brought up to date. */
+const COUNTERS_EVERY = 256;
 
 export class Link {
   private readonly options: LinkOptions;
@@ -57,6 +80,10 @@ export class Link {
   private nextId = 1;
   private stop: (() => void) | undefined;
   private request: AttachRequest;
+  private readonly pairs: Pairs;
+  private relayBytes = 0;
+  private shortcutBytes = 0;
+  private turns = 0;
   channel!: Channel;
   attachment!: Attachment;
 
@@ -66,12 +93,35 @@ export class Link {
     this.loop = new PollLoop({
       ...POLL,
       now: () => options.now() * 1000,
-      involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
+      ...watchProcessors(),
       defer: (turn) =>
         options.defer(() => {
           this.guard(turn);
           options.run();
+          this.turns++;
+          if (this.turns % COUNTERS_EVERY === 0 || !this.loop.busy) this.publishCounters();
         }),
+    });
+    this.pairs = new Pairs({
+      watch: (fd, onRing, onGone) => options.watch.start(fd, onRing, onGone),
+      defer: options.defer,
+      log: (sentence) => options.log.write(sentence),
+      onRing: (pair) => {
+        if (!pair.own || !pair.drainAndSleep()) this.loop.rung(pair);
+        options.run();
+      },
+      onEnded: (pair, broken) => {
+        this.loop.remove(pair);
+        if (this.channel.alive && this.pairs.get(pair.id, pair.side) === pair) {
+          const payload = new PayloadWriter()
+            .u32(pair.id)
+            .u32(broken === undefined ? 0 : 1)
+            .done();
+          this.guard(() => this.channel.call(OP.PAIR_ENDED, 0, payload));
+        }
+        this.pairs.forget(pair);
+        options.run();
+      },
     });
   }
 
@@ -97,13 +147,15 @@ export class Link {
     this.nextId = 1;
     this.channel = new Channel(attachment, {
       onEvents: (socket, events) => this.sockets.get(socket)?.onEvents(events),
-      onNotification: (message) => this.onAccepted(message),
+      onNotification: (message) => this.onNotification(message),
       onClosed: (socket) => {
         if (socket < layout.maxSockets / 2) this.freeIds.push(socket);
       },
       defer: this.options.defer,
       onMissedDoorbell: () => this.loop.expect(this.channel),
+      guard: (work) => this.guard(work),
     });
+
     this.options.log.moveTo({
       bytes: memory.bytes.subarray(layout.klogOffset, layout.klogOffset + layout.klogBytes),
       publish: (tail) => Atomics.store(memory.words, HEADER.KLOG_TAIL, tail),
@@ -127,12 +179,92 @@ export class Link {
     );
   }
 
-  private onAccepted(message: Message): void {
-    // The listener's number is the first field of the payload (ACCEPTED).
-    const { payload } = message;
-    if (payload.length < 4) throw new MessageInvalid("notification is cut off");
-    const view = new DataView(payload.buffer, payload.byteOffset);
-    this.sockets.get(view.getUint32(0, true))?.onNotification(message);
+  private onNotification(message: Message): void {
+    const payload = new PayloadReader(message.payload);
+    switch (message.opcode) {
+      case OP.ACCEPTED:
+        this.sockets.get(payload.u32())?.onNotification(message);
+        break;
+      case OP.PAIR:
+        this.pairs.take(payload, this.attachment.channelFd);
+        break;
+      case OP.LIFELINES:
+        this.takeLifelines(payload);
+        break;
+      default:
+        throw new MessageInvalid(`opcode ${message.opcode} is no notification`);
+    }
+  }
+
+  private takeLifelines(payload: PayloadReader): void {
+    const fds = takeDescriptors(this.attachment.channelFd, DESCRIPTORS_MAX);
+    const count = payload.u32();
+    // Without room for them the shortcuts go on without: the agent has ends of its own.
+    for (let i = 0; i < count; i++) {
+      const socket = this.sockets.get(payload.u32());
+      const fd = fds[i];
+      if (fd !== undefined && socket?.onLifeline?.(fd) !== true) closeFd(fd);
+    }
+    for (const fd of fds.slice(count)) closeFd(fd);
+  }
+
+  /** Tells a new agent of the shortcuts that outlived the old one, and gives it their lifelines. */
+  private restore(restored: readonly Restored[]): void {
+    const groups = [restored.filter(({ fd }) => fd !== -1), restored.filter(({ fd }) => fd === -1)];
+    for (const [group, some] of groups.entries()) {
+      for (let at = 0; at < some.length; at += DESCRIPTORS_MAX) {
+        const batch = some.slice(at, at + DESCRIPTORS_MAX);
+        const fds = batch.map(({ fd }) => fd);
+        const sent = group === 0 && giveDescriptors(this.attachment.channelFd, fds);
+        const payload = new PayloadWriter().u32(sent ? 1 : 0).u32(batch.length);
+        for (const { id } of batch) payload.u32(id);
+        this.channel.call(OP.RESTORE, 0, payload.done());
+      }
+    }
+  }
+
+  /** This side's end of a pair, if the guest could take it. */
+  pair(id: number, side: number): PairEnd | undefined {
+    return this.pairs.get(id, side);
+  }
+
+  /** - The socket touches the memory of the pair no more. */
+  leavePair(pair: PairEnd, slot: number): void {
+    this.pairs.leave(pair, slot);
+  }
+
+  /** Bytes of the program moved, through a pair or the relay. */
+  moved(pair: PairEnd | undefined, bytes: number): void {
+    if (pair === undefined) this.relayBytes += bytes;
+    else this.shortcutBytes += bytes;
+  }
+
+  private publishCounters(): void {
+    if (!this.channel.alive) return;
+    const total = { ...this.channel.counters };
+    for (const { counters } of this.pairs.all()) {
+      total.doorbellsSent += counters.doorbellsSent;
+      total.doorbellsSaved += counters.doorbellsSaved;
+      total.wakeups += counters.wakeups;
+    }
+    const { words } = this.attachment.memory;
+    const values: Record<CounterName, number> = {
+      ...total,
+      polls: this.loop.polls,
+      relayBytes: this.relayBytes,
+      shortcutBytes: this.shortcutBytes,
+    };
+    for (const [i, name] of COUNTERS.entries()) {
+      const word = HEADER.COUNTERS + i * 2;
+      Atomics.store(words, word, values[name] | 0);
+      Atomics.store(words, word + 1, Math.floor(values[name] / 2 ** 32) | 0);
+    }
+  }
+
+  /** The process ends: its shortcuts end as the kernel's sockets do. */
+  exit(): void {
+    for (const socket of this.all) socket.onExit?.();
+    this.publishCounters();
   }
 
   /** Runs what reads the agent's bytes: a breach of the protocol ends the attachment. */
@@ -152,8 +284,10 @@ export class Link {
     this.loop.remove(channel);
     this.stop?.();
     channel.end();
+    if (this.attachment.channelFd !== -1) closeFd(this.attachment.channelFd);
     this.sockets.clear();
     for (const socket of [...this.all]) socket.onLost();
+    this.pairs.orphan();
     this.retry(RETRY_FIRST);
   }
 
@@ -184,7 +318,14 @@ export class Link {
           return;
         }
         this.use(attachment);
-        for (const socket of [...this.all]) this.guard(() => socket.onAttached());
+        const restored: Restored[] = [];
+        for (const socket of [...this.all]) {
+          this.guard(() => {
+            const one = socket.onAttached();
+            if (one !== undefined) restored.push(one);
+          });
+        }
+        this.guard(() => this.restore(restored));
         this.options.run();
       };
       look();

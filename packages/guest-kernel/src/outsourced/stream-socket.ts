@@ -13,20 +13,33 @@ import {
   EVENT,
   FLAG,
   IPPROTO_IPV6,
+  IPPROTO_TCP,
   IPV6_V6ONLY,
   OP,
+  PAIR_MAX_SOCKETS,
+  PATH,
+  PROTOCOL_SHORTCUT,
   SHUT_RD,
   SHUT_WR,
   SO_ERROR,
+  SO_KEEPALIVE,
+  SO_OUTSOCK_PATH,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_STREAM,
+  SOL_OUTSOCK,
   SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
 } from "@outsock/abi";
-import { checkRing, RingConsumer, RingProducer, rxRingPlace, txRingPlace } from "@outsock/ring";
+import { closeFd } from "@outsock/hostsys";
+import type { RingConsumer, RingProducer } from "@outsock/ring";
 import {
   type Endpoint,
   type Message,
+  MessageInvalid,
   PayloadReader,
   PayloadWriter,
   type RingPair,
@@ -34,19 +47,63 @@ import {
 import { type SocketAddress, SocketFile, type SocketState } from "../net/protocol-family.ts";
 import { fromEndpoint, toEndpoint } from "./addresses.ts";
 import type { Reply } from "./channel.ts";
-import type { Link, LinkedSocket } from "./link.ts";
+import type { Conduit } from "./conduit.ts";
+import type { Link, LinkedSocket, Restored } from "./link.ts";
+import type { PairEnd, PairSocket } from "./pair-end.ts";
 
 /** How long a call that is synchronous natively may block, milliseconds. */
 export const CALL_TIMEOUT = 10_000;
+
+/** How the bytes of a connection go: as CONNECT and ACCEPTED say. */
+interface Route {
+  rings: RingPair;
+  /** PATH; version 1 says nothing of it. */
+  path: number;
+  pair: PairEnd | undefined;
+  /** Number of the connection in its region. */
+  slot: number;
+}
 
 interface Waiting {
   id: number;
   local: Endpoint;
   peer: Endpoint;
-  rings: RingPair;
+  route: Route;
 }
 
-export class OutsourcedStream extends SocketFile implements LinkedSocket {
+/** Who carries the bytes: the host agent, or another guest through a pair. */
+interface Carrier {
+  readonly conduit: Conduit;
+  readonly alive: boolean;
+  notify(socket: number, events: number): void;
+  /** Runs what reads the peer's bytes. */
+  guard(work: () => void): void;
+}
+
+interface Wire {
+  carrier: Carrier;
+  pair: PairEnd | undefined;
+  number: number;
+  tx: RingProducer;
+  rx: RingConsumer;
+}
+
+/**
+ * Options that a shortcut has no use for: no segment is delayed, no silence is probed. They are
+ * kept, so that a program reads what it wrote, with what Linux has before (tcp(7)).
+ */
+const WITHOUT_EFFECT = new Map([
+  [`${IPPROTO_TCP}/${TCP_NODELAY}`, 0],
+  [`${SOL_SOCKET}/${SO_KEEPALIVE}`, 0],
+  [`${IPPROTO_TCP}/${TCP_KEEPIDLE}`, 7200],
+  [`${IPPROTO_TCP}/${TCP_KEEPINTVL}`, 75],
+  [`${IPPROTO_TCP}/${TCP_KEEPCNT}`, 9],
+]);
+
+/** Holds a pair for a connection that the program has not accepted. */
+const UNACCEPTED: PairSocket = { onPairEvents() {}, onPairEnded() {} };
+
+export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSocket {
   readonly type = SOCK_STREAM;
   readonly domain: number;
   private readonly link: Link;
@@ -54,8 +111,11 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
   private id: number;
   private local: SocketAddress | undefined;
   private peer: SocketAddress | undefined;
-  private tx: RingProducer | undefined;
-  private rx: RingConsumer | undefined;
+  private wire: Wire | undefined;
+  private path: number = PATH.REMOTE_PEER;
+  /** This end of the kernel's connection under a shortcut; -1 until it comes. */
+  private lifeline = -1;
+  private readonly options = new Map<string, number>();
   private flags = 0;
   private backlog = 0;
   private readonly queue: Waiting[] = [];
@@ -128,7 +188,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
     this.channel.call(OP.ACCEPT, this.id, new PayloadWriter().u32(1).done());
     const socket = new OutsourcedStream(this.link, this.domain, waiting.id);
     this.link.bindId(waiting.id, socket);
-    socket.established(waiting.local, waiting.peer, waiting.rings);
+    socket.established(waiting.local, waiting.peer, waiting.route);
     return socket;
   }
 
@@ -154,38 +214,66 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
       this.error = reply.status;
     } else {
       const payload = new PayloadReader(reply.payload);
-      this.established(payload.endpoint(), payload.endpoint(), payload.rings());
+      const local = payload.endpoint();
+      const peer = payload.endpoint();
+      const route = this.readRoute(payload);
+      if (route === undefined) {
+        this.closeNumber(this.id, CLOSE_RESET);
+        this.link.releaseId(this.id);
+        this.id = 0;
+        this.state = "unconnected";
+        this.error = ERRNO.ECONNRESET;
+      } else {
+        this.established(local, peer, route);
+      }
     }
     this.changed();
   }
 
-  private established(local: Endpoint, peer: Endpoint, rings: RingPair): void {
-    const { layout, memory } = this.link.attachment;
-    checkRing(layout, rings.txOffset, rings.txCapacity);
-    checkRing(layout, rings.rxOffset, rings.rxCapacity);
-    this.tx = new RingProducer(
-      memory,
-      txRingPlace(layout, this.id, rings.txOffset, rings.txCapacity),
-    );
-    this.rx = new RingConsumer(
-      memory,
-      rxRingPlace(layout, this.id, rings.rxOffset, rings.rxCapacity),
-    );
+  /** @returns undefined when it goes through a pair that this guest could not take */
+  private readRoute(payload: PayloadReader): Route | undefined {
+    const rings = payload.rings();
+    if (this.link.attachment.reply.protocol < PROTOCOL_SHORTCUT) {
+      return { rings, path: PATH.OLD_PROTOCOL, pair: undefined, slot: 0 };
+    }
+    const path = payload.u32();
+    const id = payload.u32();
+    const side = payload.u32();
+    const slot = payload.u32();
+    if (path !== PATH.SHORTCUT) return { rings, path, pair: undefined, slot: 0 };
+    const pair = this.link.pair(id, side);
+    if (slot < 1 || slot >= PAIR_MAX_SOCKETS) throw new MessageInvalid(`pair slot ${slot}`);
+    return pair === undefined ? undefined : { rings, path, pair, slot };
+  }
+
+  private established(local: Endpoint, peer: Endpoint, route: Route): void {
+    const { path, rings } = route;
+    const pair = route.pair;
+    const carrier = pair ?? this.channel;
+    const number = pair === undefined ? this.id : route.slot;
+    const tx = carrier.conduit.producer(number, rings);
+    const rx = carrier.conduit.consumer(number, rings);
+    this.wire = { carrier, pair, number, tx, rx };
+    this.path = path;
     this.local = fromEndpoint(local, this.domain);
     this.peer = fromEndpoint(peer, this.domain);
     this.state = "connected";
+    if (pair === undefined) return;
+    pair.add(number, this);
+    if (!pair.alive) this.onPairEnded();
   }
 
   // Bytes
 
   override read(target: Uint8Array): number {
-    const { rx } = this;
+    const { wire } = this;
     if (this.state === "connecting") return -ERRNO.EAGAIN;
-    if (rx === undefined) return this.takeError() ?? -ERRNO.ENOTCONN;
+    if (wire === undefined) return this.takeError() ?? -ERRNO.ENOTCONN;
+    const { rx } = wire;
     let result = 0;
-    this.link.guard(() => {
+    wire.carrier.guard(() => {
       // Flags before the ring: what came before the end is read first.
-      const finished = this.finished();
+      const finished = (this.peerFlags() & FLAG.FIN) !== 0;
       const ended = this.shutRead || this.reset || finished;
       const available = rx.available();
       if (available === 0 && finished) return;
@@ -195,46 +283,58 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
       }
       result = Math.min(available, target.length);
       rx.copyOut(target, 0, result);
-      if (rx.consume(result)) this.channel.notify(this.id, EVENT.SPACE);
+      this.link.moved(wire.pair, result);
+      if (rx.consume(result)) wire.carrier.notify(wire.number, EVENT.SPACE);
     });
     return result;
   }
 
   override write(source: Uint8Array): number {
-    const { tx } = this;
+    const { wire } = this;
     if (this.state === "connecting") return -ERRNO.EAGAIN;
-    if (tx === undefined) return this.takeError() ?? -ERRNO.EPIPE;
+    if (wire === undefined) return this.takeError() ?? -ERRNO.EPIPE;
     this.noticeReset();
     if (this.reset || this.shutWrite) return this.takeError() ?? -ERRNO.EPIPE;
+    const { tx } = wire;
     let result = -ERRNO.EAGAIN;
-    this.link.guard(() => {
+    wire.carrier.guard(() => {
       let written = 0;
       for (;;) {
         written += tx.write(written === 0 ? source : source.subarray(written));
         const rest = source.length - written;
         if (rest === 0) break;
         // Room that came meanwhile is used at once: nobody will tell of it.
-        const want = Math.min(tx.capacity / 2, rest);
+        const want = Math.min(tx.window / 2, rest);
         if (tx.freeOrWait(want) < want) break;
       }
-      if (written > 0) this.channel.notify(this.id, EVENT.DATA);
+      if (written > 0) this.wrote(wire, written);
       if (written > 0 || source.length === 0) result = written;
     });
     return result;
   }
 
+  private wrote(wire: Wire, bytes: number): void {
+    this.link.moved(wire.pair, bytes);
+    wire.carrier.notify(wire.number, EVENT.DATA);
+    // Who has closed answers bytes with a reset.
+    if (wire.pair !== undefined && (this.peerFlags() & FLAG.CLOSED) !== 0) {
+      this.noticeReset();
+      this.changed();
+    }
+  }
+
   /** Chunks that fit together are published, and told of, at once. */
   override writev(chunks: readonly Uint8Array[]): number {
-    const { tx } = this;
+    const { wire } = this;
     const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    if (tx === undefined || total === 0 || this.shutWrite) return super.writev(chunks);
+    if (wire === undefined || total === 0 || this.shutWrite) return super.writev(chunks);
     this.noticeReset();
     if (this.reset) return super.writev(chunks);
     let written = false;
-    this.link.guard(() => {
-      if (tx.free() < total) return;
-      tx.writeAll(...chunks);
-      this.channel.notify(this.id, EVENT.DATA);
+    wire.carrier.guard(() => {
+      if (wire.tx.free() < total) return;
+      wire.tx.writeAll(...chunks);
+      this.wrote(wire, total);
       written = true;
     });
     return written ? total : super.writev(chunks);
@@ -242,38 +342,46 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
 
   override available(): number {
     let available = 0;
-    const { rx } = this;
-    if (rx !== undefined) {
-      this.link.guard(() => {
-        available = rx.available();
-      });
-    }
+    const { wire } = this;
+    wire?.carrier.guard(() => {
+      available = wire.rx.available();
+    });
     return available;
   }
 
   override queues(): { receive: number; send: number } {
-    const { tx } = this;
+    const { wire } = this;
     if (this.state === "listening") return { receive: this.queue.length, send: this.backlog };
     return {
       receive: this.available(),
-      send: tx === undefined || this.reset ? 0 : tx.capacity - tx.free(),
+      send: wire === undefined || this.reset ? 0 : wire.tx.fill(),
     };
   }
 
-  /** The peer ended before anything reset the connection: recv(2) gives that end, not the error. */
-  private finished(): boolean {
-    return this.id !== 0 && (this.channel.agentFlags(this.id) & FLAG.FIN) !== 0;
-  }
-
-  private agentFlags(): number {
-    return this.reset ? 0 : this.channel.agentFlags(this.id);
+  private peerFlags(): number {
+    const { wire } = this;
+    return wire === undefined ? 0 : wire.carrier.conduit.peerFlags(wire.number);
   }
 
   private noticeReset(): void {
-    if (this.reset || this.rx === undefined) return;
-    if ((this.channel.agentFlags(this.id) & FLAG.RESET) === 0) return;
+    const { wire } = this;
+    if (this.reset || wire === undefined) return;
+    const flags = this.peerFlags();
+    if ((flags & FLAG.RESET) !== 0) {
+      const error = wire.pair === undefined ? this.link.channel.error(this.id) : 0;
+      this.resetBy(error || ERRNO.ECONNRESET);
+    } else if ((flags & FLAG.CLOSED) !== 0) {
+      // Bytes that nobody will read: the kernel would have answered them with a reset.
+      wire.carrier.guard(() => {
+        if (wire.tx.fill() === 0) return;
+        this.resetBy((flags & FLAG.FIN) === 0 ? ERRNO.ECONNRESET : ERRNO.EPIPE);
+      });
+    }
+  }
+
+  private resetBy(error: number): void {
     this.reset = true;
-    this.error = this.channel.error(this.id) || ERRNO.ECONNRESET;
+    this.error = error;
   }
 
   private takeError(): number | undefined {
@@ -286,19 +394,18 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
 
   poll(): number {
     if (this.state === "listening") return this.queue.length > 0 ? EPOLLIN : 0;
-    const { tx, rx } = this;
-    if (tx === undefined || rx === undefined) {
-      return this.error !== 0 ? EPOLLERR | EPOLLHUP | EPOLLOUT : 0;
-    }
+    const { wire } = this;
+    if (wire === undefined) return this.error !== 0 ? EPOLLERR | EPOLLHUP | EPOLLOUT : 0;
     this.noticeReset();
     let ready = 0;
-    this.link.guard(() => {
-      const finished = (this.agentFlags() & FLAG.FIN) !== 0;
+    wire.carrier.guard(() => {
+      // An end that came before the reset was told of already.
+      const finished = !this.reset && (this.peerFlags() & FLAG.FIN) !== 0;
       if (this.error !== 0) ready |= EPOLLERR;
       if (this.reset) ready |= EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP;
       if (finished || this.shutRead) ready |= EPOLLIN | EPOLLRDHUP;
-      else if (rx.available() > 0) ready |= EPOLLIN;
-      if (this.shutWrite || tx.free() > 0) ready |= EPOLLOUT;
+      else if (wire.rx.available() > 0) ready |= EPOLLIN;
+      if (this.shutWrite || wire.tx.free() > 0) ready |= EPOLLOUT;
       if (finished && this.shutWrite) ready |= EPOLLHUP;
     });
     return ready;
@@ -316,6 +423,8 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
       return 0;
     }
     if (level === SOL_SOCKET && name === SO_REUSEADDR) return 0;
+    this.options.set(`${level}/${name}`, value);
+    if (this.wire?.pair !== undefined && WITHOUT_EFFECT.has(`${level}/${name}`)) return 0;
     if (this.reset || !this.link.alive) return -ERRNO.EINVAL;
     // No need to wait: options are set before later bytes are sent.
     this.channel.call(
@@ -329,6 +438,13 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
   getsockopt(level: number, name: number): { result: number; value: number } {
     if (level === SOL_SOCKET && name === SO_ERROR) {
       return { result: 0, value: 0 - (this.takeError() ?? 0) };
+    }
+    if (level === SOL_OUTSOCK && name === SO_OUTSOCK_PATH) {
+      return { result: this.wire === undefined ? -ERRNO.ENOTCONN : 0, value: this.path };
+    }
+    const option = `${level}/${name}`;
+    if (this.wire?.pair !== undefined && WITHOUT_EFFECT.has(option)) {
+      return { result: 0, value: this.options.get(option) ?? WITHOUT_EFFECT.get(option)! };
     }
     const payload = new PayloadWriter().u32(level).u32(name).done();
     const reply = this.channel.callNow(OP.GETSOCKOPT, this.id, payload, CALL_TIMEOUT);
@@ -349,18 +465,44 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
   // Ending
 
   override shutdown(how: number): number {
-    if (this.tx === undefined) return -ERRNO.ENOTCONN;
+    const { wire } = this;
+    if (wire === undefined) return -ERRNO.ENOTCONN;
     if (how !== SHUT_RD && !this.shutWrite) {
       this.shutWrite = true;
-      if (!this.reset) this.link.guard(() => this.channel.finish(this.id));
+      if (!this.reset) this.raise(wire, FLAG.FIN, EVENT.FIN);
     }
     if (how !== SHUT_WR) this.shutRead = true;
     this.changed();
     return 0;
   }
 
+  private raise({ carrier, number }: Wire, flags: number, event: number): void {
+    carrier.conduit.raise(number, flags);
+    carrier.guard(() => carrier.notify(number, event));
+  }
+
   override abortOnClose(): void {
     this.aborting = true;
+  }
+
+  /** Tells the other guest that nothing more comes, and that nothing more is read. */
+  closePair(): void {
+    const { wire } = this;
+    if (wire?.pair === undefined) return;
+    let abort = this.aborting;
+    // Unread bytes make close(2) a reset (RFC 1122 4.2.2.13).
+    wire.carrier.guard(() => {
+      abort ||= !this.reset && wire.rx.available() > 0;
+    });
+    if (this.reset) this.raise(wire, FLAG.CLOSED | FLAG.RESET, EVENT.RESET);
+    else if (abort) this.raise(wire, FLAG.CLOSED | FLAG.RESET, EVENT.RESET);
+    else this.raise(wire, FLAG.CLOSED | FLAG.FIN, EVENT.FIN);
+  }
+
+  /** The process ends: what the kernel would do for its sockets is done now. */
+  onExit(): void {
+    this.closePair();
+    this.wire?.pair?.flush();
   }
 
   release(): void {
@@ -368,56 +510,125 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket {
     this.released = true;
     this.state = "closed";
     this.link.forget(this);
+    this.closePair();
+    const { wire } = this;
+    this.wire = undefined;
+    if (wire?.pair !== undefined) this.link.leavePair(wire.pair, wire.number);
+    if (this.lifeline !== -1) closeFd(this.lifeline);
+    this.lifeline = -1;
+    for (const { id, route } of this.queue.splice(0)) this.refuse(id, route);
     if (!this.link.alive || this.id === 0) return;
-    for (const { id } of this.queue.splice(0)) this.closeNumber(id, CLOSE_RESET);
     this.link.releaseId(this.id);
     this.closeNumber(this.id, this.aborting ? CLOSE_RESET : 0);
   }
 
+  /** A connection that the program never accepted. */
+  private refuse(id: number, { pair, slot }: Route): void {
+    if (pair !== undefined) {
+      pair.conduit.raise(slot, FLAG.CLOSED | FLAG.RESET);
+      pair.guard(() => pair.notify(slot, EVENT.RESET));
+      this.link.leavePair(pair, slot);
+    }
+    this.closeNumber(id, CLOSE_RESET);
+  }
+
   private closeNumber(id: number, flags: number): void {
+    if (!this.link.alive) return;
     this.link.guard(() => this.channel.call(OP.CLOSE, id, new PayloadWriter().u32(flags).done()));
   }
 
   // LinkedSocket
 
   onEvents(_events: number): void {
+    const { wire } = this;
+    if (wire?.pair !== undefined && !this.reset) {
+      // The kernel's connection under the shortcut has ended: so does the shortcut.
+      if ((this.channel.conduit.peerFlags(this.id) & FLAG.RESET) === 0) return;
+      this.resetBy(this.channel.error(this.id) || ERRNO.ECONNRESET);
+      this.raise(wire, FLAG.RESET, EVENT.RESET);
+    }
     this.changed();
   }
 
   onNotification(message: Message): void {
     const payload = new PayloadReader(message.payload);
     payload.u32();
-    this.queue.push({
-      id: message.socket,
-      local: payload.endpoint(),
-      peer: payload.endpoint(),
-      rings: payload.rings(),
-    });
+    const local = payload.endpoint();
+    const peer = payload.endpoint();
+    const route = this.readRoute(payload);
+    if (route === undefined) {
+      this.closeNumber(message.socket, CLOSE_RESET);
+      this.channel.call(OP.ACCEPT, this.id, new PayloadWriter().u32(1).done());
+      return;
+    }
+    route.pair?.add(route.slot, UNACCEPTED);
+    this.queue.push({ id: message.socket, local, peer, route });
     this.changed();
   }
 
+  onLifeline(fd: number): boolean {
+    if (this.wire?.pair === undefined || this.lifeline !== -1) return false;
+    this.lifeline = fd;
+    return true;
+  }
+
   onLost(): void {
-    this.queue.length = 0;
+    for (const { route } of this.queue.splice(0)) {
+      if (route.pair === undefined) continue;
+      route.pair.conduit.raise(route.slot, FLAG.CLOSED | FLAG.RESET);
+      route.pair.guard(() => route.pair?.notify(route.slot, EVENT.RESET));
+      this.link.leavePair(route.pair, route.slot);
+    }
+    this.id = 0;
+    if (this.wire?.pair !== undefined) return;
     if (this.state === "connecting") {
       this.state = "unconnected";
       this.error = ERRNO.ENETDOWN;
     } else if (this.state === "connected" && !this.reset) {
-      this.reset = true;
-      this.error = ERRNO.ECONNRESET;
+      this.resetBy(ERRNO.ECONNRESET);
     }
-    this.id = 0;
     this.changed();
   }
 
-  /** A listener goes on at its port; a bound socket is bound again; a connection stays reset. */
-  onAttached(): void {
-    if (this.state === "connected" || this.released) return;
-    if (!this.open()) return;
+  /**
+   * A listener goes on at its port; a bound socket is bound again; a shortcut is told to the new
+   * agent; any other connection stays reset.
+   */
+  onAttached(): Restored | undefined {
+    const shortcut = this.wire?.pair !== undefined && !this.reset;
+    if ((this.state === "connected" && !shortcut) || this.released) return undefined;
+    if (!this.open()) return undefined;
     const { id } = this;
-    if (this.local === undefined) return;
+    if (shortcut) return { id, fd: this.lifeline };
+    if (this.local === undefined) return undefined;
     const bind = new PayloadWriter().endpoint(toEndpoint(this.local)).u32(this.flags).done();
     this.channel.call(OP.BIND, id, bind);
-    if (this.state !== "listening") return;
+    if (this.state !== "listening") return undefined;
     this.channel.call(OP.LISTEN, id, new PayloadWriter().u32(Math.max(this.backlog, 0)).done());
+    return undefined;
+  }
+
+  // PairSocket
+
+  onPairEvents(): void {
+    this.changed();
+  }
+
+  onPairEnded(): void {
+    if (!this.reset) {
+      const flags = this.peerFlags();
+      // Without a FIN the other guest died with the connection open.
+      if ((flags & FLAG.FIN) === 0) this.resetBy(ERRNO.ECONNRESET);
+      else if ((flags & FLAG.CLOSED) === 0) this.noticeGone();
+    }
+    this.changed();
+  }
+
+  /** The other guest had shut its side down and died before it closed: it reads no more. */
+  private noticeGone(): void {
+    const { wire } = this;
+    wire?.carrier.guard(() => {
+      if (wire.tx.fill() > 0) this.resetBy(ERRNO.EPIPE);
+    });
   }
 }

@@ -34,6 +34,8 @@ export interface GuestConfig {
   program?: string;
   publish?: PublishRequest[];
   strace?: boolean;
+  /** false keeps all connections on the relay (`--no-shortcut`). */
+  shortcut?: boolean;
   /** The guest is a pod of Kubernetes: its addresses, names and host name are the pod's. */
   pod?: boolean;
   /** Container of the pod. */
@@ -104,6 +106,7 @@ function attach(kernel: Kernel, config: GuestConfig, natives: Natives, host: Loo
       pid: process.pid,
       program: isMainThread ? program : `${program} (worker thread)`,
       publish: config.publish ?? [],
+      ...(config.shortcut === false ? { shortcut: false } : {}),
     },
     config.pod === true,
   );
@@ -160,7 +163,9 @@ export function boot(text: string): void {
     mountPassthrough(kernel, natives);
   } else {
     takeNetworkAway(kernel.log, config.keepHostNetwork === true);
-    identity = mountAgent(kernel, config, natives, host).attachment.reply;
+    const link = mountAgent(kernel, config, natives, host);
+    identity = link.attachment.reply;
+    process.on("exit", () => link.exit());
   }
   run(config, kernel, natives, host, identity);
   // The program's module cache holds what it loaded itself.
