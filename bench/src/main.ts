@@ -5,7 +5,8 @@ import { describeProfiles } from "./hot-spots.ts";
 import { measure, type Results } from "./measure.ts";
 import { OptionsEnd, type Plan, parseOptions } from "./options.ts";
 import { ProcessError } from "./processes.ts";
-import { reportOf, tableOf } from "./report.ts";
+import { reportOf } from "./report.ts";
+import { tableOf } from "./table.ts";
 
 /** Exit codes of a process that a signal ended, as a shell tells them. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
