@@ -1,4 +1,5 @@
 export * from "./errno.ts";
 export * from "./layout.ts";
 export * from "./socket.ts";
+export * from "./version.ts";
 export * from "./vrpc.ts";

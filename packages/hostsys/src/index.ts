@@ -42,7 +42,31 @@ export {
   punchHole,
   sealRegion,
 } from "./memory.ts";
-export { pidfdOpen, processStartTime } from "./processes.ts";
+export {
+  bindMount,
+  type MountFlags,
+  type MountPoint,
+  mountTmpfs,
+  parseMountInfo,
+  remountBind,
+  unmount,
+} from "./mounts.ts";
+export {
+  inNetworkNamespace,
+  namespaceInode,
+  namespaceOf,
+  namespaceOwner,
+  newNetworkNamespace,
+  openNetworkNamespace,
+  userNamespaceOf,
+} from "./network-namespace.ts";
+export {
+  type PeerProcess,
+  peerProcess,
+  pidfdAlive,
+  pidfdOpen,
+  processStartTime,
+} from "./processes.ts";
 export { type ProcessorWatch, watchProcessors } from "./processors.ts";
 export { denyInetSockets, holdsIoUring, inetSocketsDenied } from "./seccomp.ts";
 export {
@@ -78,6 +102,7 @@ export {
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
+  tcpSequences,
 } from "./socket-options.ts";
 export {
   peerCredentials,

@@ -1,5 +1,5 @@
 /** setsockopt(2) and its numbers: socket(7), tcp(7), ip(7), ipv6(7). Same on x86_64 and arm64. */
-import { SO_LINGER, SOL_SOCKET } from "@outsock/abi";
+import { SO_LINGER, SO_REUSEADDR, SOL_SOCKET } from "@outsock/abi";
 import { check, libc } from "./libc.ts";
 
 export {
@@ -75,4 +75,35 @@ export function getsockoptBytes(fd: number, level: number, name: number, length:
  */
 export function getsockoptInt(fd: number, level: number, name: number): number {
   return getsockoptBytes(fd, level, name, 4).readInt32LE(0);
+}
+
+const IPPROTO_TCP_LEVEL = 6;
+const TCP_REPAIR = 19;
+const TCP_REPAIR_QUEUE = 20;
+const TCP_QUEUE_SEQ = 21;
+const TCP_REPAIR_ON = 1;
+const TCP_REPAIR_OFF_NO_WP = -1;
+const TCP_RECV_QUEUE = 1;
+const TCP_SEND_QUEUE = 2;
+
+/**
+ * Sequence numbers of an established connection: of the next byte to be written, and of the next
+ * one to be received (tcp(7) has no word of it: net/ipv4/tcp.c, do_tcp_getsockopt).
+ * - Repair mode clears SO_REUSEADDR when it is left; it is set again here.
+ * @throws SysError EPERM (needs CAP_NET_ADMIN where the socket is), EINVAL (not established)
+ */
+export function tcpSequences(fd: number): { send: number; receive: number } {
+  const level = IPPROTO_TCP_LEVEL;
+  setsockoptInt(fd, level, TCP_REPAIR, TCP_REPAIR_ON);
+  try {
+    setsockoptInt(fd, level, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+    const send = getsockoptInt(fd, level, TCP_QUEUE_SEQ) >>> 0;
+    setsockoptInt(fd, level, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE);
+    const receive = getsockoptInt(fd, level, TCP_QUEUE_SEQ) >>> 0;
+    return { send, receive };
+  } finally {
+    // Without a window probe: the peer must see nothing of this.
+    setsockoptInt(fd, level, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+    setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  }
 }

@@ -22,6 +22,8 @@ export interface AttachRequest {
   token?: string;
   /** Address that the guest had before its agent was restarted. */
   address?: string;
+  /** Container of the pod that the process runs in. */
+  container?: string;
   pid: number;
   program: string;
   publish: PublishRequest[];

@@ -5,9 +5,10 @@
  * loopback of its own: its 127.0.0.0/8 is the host's 127.78.x.y and its ::1 is 127.79.x.y, with the
  * x.y of its address, which no other guest can name. 127.77.0.1 is the host (its 127.0.0.1).
  */
-import { isIPv4 } from "node:net";
 import { ERRNO } from "@outsock/abi";
+import { inetSocket } from "@outsock/hostsys";
 import type { Endpoint } from "@outsock/vrpc";
+import { type HostTarget, type NetworkPlan, unmapped } from "./network-plan.ts";
 
 /** The host's 127.0.0.1 as a guest sees it, `host.outsock`. */
 export const HOST_ADDRESS = "127.77.0.1";
@@ -18,33 +19,11 @@ export const NAMESERVER_ADDRESS = "127.77.0.53";
 const FIRST_LOOPBACK = 78;
 const LOOPBACKS = 40;
 
-/** A host endpoint to connect to, and the host address to connect from. */
-export interface HostTarget {
-  endpoint: Endpoint;
-  /** undefined = the kernel chooses. */
-  source: string | undefined;
-}
-
-/** Strips ::ffff: of an IPv4-mapped address. */
-export function unmapped(endpoint: Endpoint): Endpoint {
-  if (endpoint.family === 6 && endpoint.address.toLowerCase().startsWith("::ffff:")) {
-    const v4 = endpoint.address.slice(7);
-    if (isIPv4(v4)) return { address: v4, port: endpoint.port, family: 4 };
-  }
-  return endpoint;
-}
-
-/** 0.0.0.0 or :: */
-export function isWildcard(endpoint: Endpoint): boolean {
-  const { address } = unmapped(endpoint);
-  return address === "0.0.0.0" || address === "::";
-}
-
-export class AddressPlan {
-  /** The guest's own address, as everybody sees it. */
+export class AddressPlan implements NetworkPlan {
   readonly address: string;
   /** Local guests share the host's network namespace. */
   readonly scope = "host";
+  readonly oneToOne = false;
   private readonly suffix: string;
   readonly loopback4: string;
   readonly loopback6: string;
@@ -70,7 +49,11 @@ export class AddressPlan {
     return this.address.replace("127.77.", `127.${FIRST_LOOPBACK + n}.`);
   }
 
-  /** The guest bound `port` on all its addresses: all of its loopback answers there. */
+  inetSocket(type: "tcp" | "udp", family: 4 | 6): number {
+    return inetSocket(type, { family });
+  }
+
+  /** All of the guest's loopback answers on a port that it bound on all its addresses. */
   holdWildcard(port: number): void {
     this.wildcardPorts.set(port, (this.wildcardPorts.get(port) ?? 0) + 1);
   }
@@ -81,7 +64,6 @@ export class AddressPlan {
     else this.wildcardPorts.set(port, left);
   }
 
-  /** Where a connection or datagram of the guest to `destination` goes. */
   target(destination: Endpoint): HostTarget {
     const { address, port, family } = unmapped(destination);
     const v4 = (host: string, source: string | undefined): HostTarget => ({
@@ -103,10 +85,6 @@ export class AddressPlan {
     return v4(address, undefined);
   }
 
-  /**
-   * Host addresses that a guest's `bind()` to `local` takes.
-   * @returns a positive errno when the guest does not have that address
-   */
   bind(local: Endpoint, v6only: boolean): readonly string[] | number {
     const { address } = unmapped(local);
     if (address === "0.0.0.0") return [this.address, this.loopback4];
@@ -121,7 +99,6 @@ export class AddressPlan {
     return ERRNO.EADDRNOTAVAIL;
   }
 
-  /** A host endpoint as the guest sees it. */
   toGuest(endpoint: Endpoint): Endpoint {
     const { address, port, family } = unmapped(endpoint);
     if (address === this.loopback4) return { address: "127.0.0.1", port, family: 4 };

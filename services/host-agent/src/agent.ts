@@ -25,10 +25,11 @@ import {
   type Request,
   type StatusReply,
 } from "@outsock/vrpc";
-import { HOST_ADDRESS } from "./address-plan.ts";
+import { AddressPlan, HOST_ADDRESS } from "./address-plan.ts";
 import { claimAddress } from "./address-pool.ts";
+import type { Door, Entry } from "./door.ts";
 import { Guest } from "./guest.ts";
-import { checkRequest } from "./handshake-check.ts";
+import { checkName, checkRequest } from "./handshake-check.ts";
 import { type HostResolver, readHostResolver } from "./host-resolver.ts";
 import { ListenerDirectory } from "./listener-directory.ts";
 import { makeRegion, Refused } from "./region-memory.ts";
@@ -85,7 +86,7 @@ export class Agent {
       onMade: (shortcut) => this.lifelines.add(shortcut),
       onOver: (shortcut) => this.lifelines.remove(shortcut),
     });
-    this.server = createServer((socket) => this.onConnection(socket));
+    this.server = createServer((socket) => this.onConnection(socket, undefined));
   }
 
   /** Listens on a unix socket path. */
@@ -99,19 +100,32 @@ export class Agent {
     });
   }
 
+  /** What guests that come in by `door` use; their server is the caller's. */
+  welcome(socket: Socket, door: Door): void {
+    this.onConnection(socket, door);
+  }
+
+  /** Guests that run now. */
+  get running(): Iterable<Guest> {
+    return this.guests.values();
+  }
+
   get idle(): boolean {
     return this.guests.size === 0 && this.connections.size === 0;
   }
 
   async close(): Promise<void> {
     this.closing = true;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => {
+      if (this.server.listening) this.server.close(() => resolve());
+      else resolve();
+    });
     for (const socket of this.connections) socket.destroy();
     await closed;
     this.lifelines.close();
   }
 
-  private onConnection(socket: Socket): void {
+  private onConnection(socket: Socket, door: Door | undefined): void {
     this.connections.add(socket);
     this.options.onBusy?.();
     socket.on("error", () => {});
@@ -123,7 +137,7 @@ export class Agent {
     });
     const { uid } = peerCredentials(fdOf(socket));
     const own = process.getuid?.() ?? 0;
-    if (uid !== own && uid !== 0) {
+    if (door === undefined && uid !== own && uid !== 0) {
       this.refuse(
         socket,
         new Refused("EACCES", `the agent of user ${own} does not serve user ${uid}`),
@@ -141,7 +155,7 @@ export class Agent {
       socket.off("data", onData);
       try {
         const request = checkRequest(line.subarray(0, end).toString("utf8"));
-        this.onRequest(socket, request);
+        this.onRequest(socket, request, door);
         if (request.request === "attach") clearTimeout(deadline);
       } catch (error) {
         if (error instanceof Refused) this.refuse(socket, error);
@@ -157,10 +171,13 @@ export class Agent {
     socket.end(`${JSON.stringify(refusal)}\n`);
   }
 
-  private onRequest(socket: Socket, request: Request): void {
+  private onRequest(socket: Socket, request: Request, door: Door | undefined): void {
+    if (door !== undefined && request.request !== "attach") {
+      throw new Refused("EACCES", "a pod may attach here, and ask nothing");
+    }
     switch (request.request) {
       case "attach":
-        this.attach(socket, request);
+        this.attach(socket, request, door?.enter(fdOf(socket), request) ?? this.enter(request));
         break;
       case "status":
         socket.end(`${JSON.stringify(this.status())}\n`);
@@ -199,9 +216,15 @@ export class Agent {
     return guest === undefined ? [] : [{ address: guest.plan.address, port: 0, family: 4 }];
   }
 
+  /** A local guest's process. @throws Refused */
+  private enter(request: AttachRequest): Entry {
+    const guest = this.guestFor(request);
+    return { guest, plan: guest.plan, pid: request.pid, container: undefined };
+  }
+
   /** The guest that the request belongs to, made when it is new. @throws Refused */
   private guestFor(request: AttachRequest): Guest {
-    const name = request.name ?? this.freeName();
+    const name = request.name === undefined ? this.freeName() : checkName(request.name);
     const existing = this.guests.get(name);
     if (existing !== undefined) {
       if (existing.token === request.token) return existing;
@@ -210,11 +233,16 @@ export class Agent {
     let claim: ReturnType<typeof claimAddress> | undefined;
     try {
       claim = claimAddress(request.address);
-      const trouble = (sentence: string): void => this.options.log.warn({ guest: name }, sentence);
-      const { publish, token } = request;
-      const guest = new Guest(name, claim, this.resolver, publish, trouble, token);
-      this.guests.set(name, guest);
-      return guest;
+      return new Guest({
+        key: name,
+        name,
+        plan: new AddressPlan(claim.address, this.resolver.loopbackNameserver),
+        resolver: this.resolver,
+        publish: request.publish,
+        trouble: (sentence) => this.options.log.warn({ guest: name }, sentence),
+        token: request.token,
+        release: claim.release,
+      });
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       const ports = request.publish.map((p) => `${p.address}:${p.hostPort}`).join(", ");
@@ -234,7 +262,18 @@ export class Agent {
     }
   }
 
-  private attach(socket: Socket, request: AttachRequest): void {
+  private attach(socket: Socket, request: AttachRequest, entry: Entry): void {
+    const { guest } = entry;
+    this.guests.set(guest.key, guest);
+    try {
+      this.admit(socket, request, entry);
+    } catch (error) {
+      this.dropIfEmpty(guest);
+      throw error;
+    }
+  }
+
+  private admit(socket: Socket, request: AttachRequest, entry: Entry): void {
     const { min, max } = request.protocol;
     const protocol = agreeVersion(min, max);
     if (protocol === undefined) {
@@ -244,14 +283,8 @@ export class Agent {
           "use an agent and a guest at most one version apart",
       );
     }
-    const guest = this.guestFor(request);
-    let region: ReturnType<typeof makeRegion>;
-    try {
-      region = makeRegion(guest.name);
-    } catch (error) {
-      this.dropIfEmpty(guest);
-      throw error;
-    }
+    const { guest, plan, pid, container } = entry;
+    const region = makeRegion(guest.name);
     const doorbellFd = dupFd(fdOf(socket));
     const process = guest.takeProcessNumber();
     // From version 2 on a channel for descriptors comes with the region.
@@ -259,7 +292,7 @@ export class Agent {
     const channelFd = channel?.[0] ?? -1;
     const session = new Session({
       mapping: region.mapping,
-      plan: guest.plan,
+      plan,
       version: protocol,
       doorbellFd,
       channelFd,
@@ -268,14 +301,15 @@ export class Agent {
       broker: this.broker,
       shortcuts: this.shortcutsFor(protocol, request),
       onListen: (listener) => guest.onListen(listener),
-      resolve: (name) => this.resolve(name),
+      resolve: (name) => (guest.pod === undefined ? this.resolve(name) : []),
       onPoisoned: (reason) => {
         this.options.log.warn({ guest: guest.name, process, reason }, "guest broke the protocol");
         leave(true);
       },
       onActive: () => this.poll.expect(session),
     });
-    guest.processes.set(process, { process, pid: request.pid, program: request.program, session });
+    const { program } = request;
+    guest.processes.set(process, { process, pid, program, container, session });
     let left = false;
     const leave = (abort: boolean): void => {
       if (left) return;
@@ -300,8 +334,8 @@ export class Agent {
       process,
       address: guest.plan.address,
       regionBytes: region.bytes,
-      nameservers: this.resolver.nameservers,
-      search: this.resolver.search,
+      nameservers: guest.resolver.nameservers,
+      search: guest.resolver.search,
     };
     try {
       const fds = channel === undefined ? [region.fd] : [region.fd, channel[1]];
@@ -317,7 +351,7 @@ export class Agent {
     socket.on("end", () => leave(false));
     socket.on("close", () => leave(false));
     this.options.log.info(
-      { guest: guest.name, process, pid: request.pid, address: guest.plan.address },
+      { guest: guest.name, process, pid, address: guest.plan.address },
       "guest attached",
     );
   }
@@ -329,8 +363,8 @@ export class Agent {
 
   private dropIfEmpty(guest: Guest): void {
     if (guest.processes.size > 0 || guest.draining > 0) return;
-    if (this.guests.get(guest.name) !== guest) return;
-    this.guests.delete(guest.name);
+    if (this.guests.get(guest.key) !== guest) return;
+    this.guests.delete(guest.key);
     guest.release();
     this.checkIdle();
   }

@@ -6,10 +6,10 @@
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { BIND_V6ONLY, ERRNO, EVENT, errnoOf, OP } from "@outsock/abi";
-import { SysError } from "@outsock/hostsys";
+import { getsockname, SysError } from "@outsock/hostsys";
 import { RingConsumer, RingProducer } from "@outsock/ring";
 import { type Endpoint, PayloadWriter, takeDatagram, writeDatagram } from "@outsock/vrpc";
-import { isWildcard, unmapped } from "./address-plan.ts";
+import { addressFor, isWildcard, unmapped } from "./network-plan.ts";
 import type {
   AllocatedRings,
   GuestSocket,
@@ -17,16 +17,18 @@ import type {
   SocketOption,
 } from "./session-sockets.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
-import { bindAll } from "./stream-socket.ts";
+import { type BoundFd, bindAll } from "./stream-socket.ts";
 
 const RING_AT_LEAST = 64 * 1024 * 2;
 const EMPTY = new Uint8Array(0);
 const ANY: Endpoint = { address: "0.0.0.0", port: 0, family: 4 };
+const ANY_6: Endpoint = { address: "::", port: 0, family: 6 };
 
 /** A real socket; `address` is what it is bound to, undefined for the one to the world beyond. */
 interface RealSocket {
   address: string | undefined;
   fd: number;
+  family: 4 | 6;
   socket: Socket;
 }
 
@@ -69,8 +71,8 @@ export class DatagramSocket implements GuestSocket {
     const rings = this.context.allocateRings(this.id, RING_AT_LEAST);
     if (rings === undefined) return ERRNO.ENOBUFS;
     try {
-      const { fds, port } = bindAll("udp", addresses, local.port, flags);
-      for (const { fd, address } of fds) this.adopt(fd, address);
+      const { fds, port } = bindAll(this.context.plan, "udp", addresses, local.port, flags);
+      for (const bound of fds) this.adopt(bound, bound.address);
       this.local = { ...local, port };
       if (isWildcard(local)) this.context.plan.holdWildcard(port);
     } catch (error) {
@@ -84,10 +86,10 @@ export class DatagramSocket implements GuestSocket {
     return 0;
   }
 
-  private adopt(fd: number, address: string | undefined): RealSocket {
+  private adopt({ fd, family }: BoundFd, address: string | undefined): RealSocket {
     this.pending.applyTo(fd);
-    const socket = createSocket({ type: "udp4" });
-    const real = { address, fd, socket };
+    const socket = createSocket({ type: family === 6 ? "udp6" : "udp4" });
+    const real = { address, fd, family, socket };
     this.real.push(real);
     socket.on("message", (data, from) => this.received(data, from));
     socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -116,7 +118,8 @@ export class DatagramSocket implements GuestSocket {
   }
 
   connect(sequence: number, destination: Endpoint): void {
-    const errno = this.local === undefined ? this.open(ANY, this.anyAddresses(), 0) : 0;
+    const any = unmapped(destination).family === 6 ? ANY_6 : ANY;
+    const errno = this.local === undefined ? this.open(any, this.addressesOf(any), 0) : 0;
     if (errno !== 0) {
       this.answer(OP.CONNECT, sequence, errno);
       return;
@@ -131,17 +134,20 @@ export class DatagramSocket implements GuestSocket {
     const { address, port } = target.endpoint;
     const connected = (error?: Error): void => {
       const code = (error as NodeJS.ErrnoException | undefined)?.code;
-      const local = plan.toGuest({
-        address: target.source ?? "0.0.0.0",
-        port: this.local!.port,
-        family: 4,
-      });
+      const { port } = this.local!;
+      const local = plan.toGuest(
+        plan.oneToOne
+          ? getsockname(real.fd)
+          : { address: target.source ?? "0.0.0.0", port, family: 4 },
+      );
       this.answer(OP.CONNECT, sequence, error ? errnoOf(code) : 0, () =>
         new PayloadWriter().endpoint(local).endpoint(destination).rings(this.rings!.pair).done(),
       );
     };
     try {
-      real.socket.connect(port, address, (...[error]: [Error?]) => connected(error));
+      real.socket.connect(port, addressFor(real.family, address), (...[error]: [Error?]) =>
+        connected(error),
+      );
     } catch {
       // Node refuses some at once: port 0, a socket that is connected.
       this.answer(OP.CONNECT, sequence, ERRNO.EINVAL);
@@ -165,10 +171,11 @@ export class DatagramSocket implements GuestSocket {
     const addresses = plan.bind(via, false);
     for (const { socket, address } of this.real) {
       if (typeof addresses === "number" || address === undefined) continue;
-      if (!addresses.includes(address)) continue;
+      if (!plan.oneToOne && !addresses.includes(address)) continue;
+      const at = plan.oneToOne ? addresses[0]! : address;
       try {
-        if (join) socket.addMembership(group.address, address);
-        else socket.dropMembership(group.address, address);
+        if (join) socket.addMembership(group.address, at);
+        else socket.dropMembership(group.address, at);
         errno = 0;
       } catch (error) {
         errno = errnoOf((error as NodeJS.ErrnoException).code);
@@ -177,18 +184,19 @@ export class DatagramSocket implements GuestSocket {
     this.answer(OP.MEMBERSHIP, sequence, errno);
   }
 
-  private anyAddresses(): readonly string[] {
-    return this.context.plan.bind(ANY, false) as readonly string[];
+  private addressesOf(any: Endpoint): readonly string[] {
+    return this.context.plan.bind(any, false) as readonly string[];
   }
 
   /** The real socket that sends from `source`. @returns a positive errno when there is none */
   private sender(source: string | undefined): RealSocket | number {
+    if (this.context.plan.oneToOne) return this.real[0] ?? ERRNO.EINVAL;
     const found = this.real.find((r) => r.address === source);
     if (found !== undefined) return found;
     if (source !== undefined) return ERRNO.EINVAL;
     try {
-      const { fds } = bindAll("udp", ["0.0.0.0"], 0, 0);
-      return this.adopt(fds[0]!.fd, undefined);
+      const { fds } = bindAll(this.context.plan, "udp", ["0.0.0.0"], 0, 0);
+      return this.adopt(fds[0]!, undefined);
     } catch (error) {
       if (error instanceof SysError) return errnoOf(error.code);
       throw error;
@@ -227,7 +235,7 @@ export class DatagramSocket implements GuestSocket {
       };
       try {
         if (this.connected(real)) real.socket.send(datagram.payload, sent);
-        else real.socket.send(datagram.payload, port, address, sent);
+        else real.socket.send(datagram.payload, port, addressFor(real.family, address), sent);
       } catch (error) {
         sent(error as Error);
       }

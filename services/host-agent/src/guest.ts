@@ -1,10 +1,8 @@
-/** A guest: a name, an address, published ports, and the sessions of its processes. */
+/** A guest: a name, a network, published ports, and the sessions of its processes. */
 import { randomBytes } from "node:crypto";
 import type { GuestStatus, PublishRequest } from "@outsock/vrpc";
-import { AddressPlan } from "./address-plan.ts";
-import type { Claim } from "./address-pool.ts";
-import type { HostResolver } from "./host-resolver.ts";
 import type { Listener } from "./listener.ts";
+import type { NetworkPlan } from "./network-plan.ts";
 import { PublishedPort } from "./published-port.ts";
 import type { Session } from "./session.ts";
 
@@ -12,38 +10,60 @@ export interface GuestProcess {
   process: number;
   pid: number;
   program: string;
+  container: string | undefined;
   session: Session;
 }
 
+/** The pod that a guest is, by the kubelet's word. */
+export interface PodIdentity {
+  uid: string;
+  name: string;
+  namespace: string;
+  serviceAccount: string;
+}
+
+export interface GuestOptions {
+  /** No two guests of an agent have the same. */
+  key: string;
+  name: string;
+  pod?: PodIdentity;
+  plan: NetworkPlan;
+  resolver: { nameservers: string[]; search: string[] };
+  publish: readonly PublishRequest[];
+  /** Told, in a sentence, of a published port that stops to lead to the guest. */
+  trouble(sentence: string): void;
+  token: string | undefined;
+  /** The guest is gone: gives back what its network took. */
+  release(): void;
+}
+
 export class Guest {
+  readonly key: string;
   readonly name: string;
+  readonly pod: PodIdentity | undefined;
   readonly token: string;
-  readonly plan: AddressPlan;
+  readonly plan: NetworkPlan;
+  readonly resolver: { nameservers: string[]; search: string[] };
   readonly processes = new Map<number, GuestProcess>();
-  private readonly claim: Claim;
+  private readonly giveBack: () => void;
   private readonly ports: PublishedPort[] = [];
   private nextProcess = 1;
   /** Sessions whose last bytes the kernel has not taken yet. */
   draining = 0;
 
-  /**
-   * @param trouble told, in a sentence, of a published port that stops to lead to the guest
-   * @throws SysError when a port cannot be published
-   */
-  constructor(
-    name: string,
-    claim: Claim,
-    resolver: HostResolver,
-    publish: readonly PublishRequest[],
-    trouble: (sentence: string) => void,
-    token?: string,
-  ) {
-    this.name = name;
-    this.token = token ?? randomBytes(16).toString("hex");
-    this.claim = claim;
-    this.plan = new AddressPlan(claim.address, resolver.loopbackNameserver);
+  /** @throws SysError when a port cannot be published */
+  constructor(options: GuestOptions) {
+    this.key = options.key;
+    this.name = options.name;
+    this.pod = options.pod;
+    this.token = options.token ?? randomBytes(16).toString("hex");
+    this.plan = options.plan;
+    this.resolver = options.resolver;
+    this.giveBack = options.release;
     try {
-      for (const request of publish) this.ports.push(new PublishedPort(request, trouble));
+      for (const request of options.publish) {
+        this.ports.push(new PublishedPort(request, options.trouble));
+      }
     } catch (error) {
       this.release();
       throw error;
@@ -60,7 +80,7 @@ export class Guest {
 
   release(): void {
     for (const port of this.ports) port.close();
-    this.claim.release();
+    this.giveBack();
   }
 
   status(): GuestStatus {

@@ -37,7 +37,8 @@ function object(value: unknown, what: string): Fields {
   return value as Fields;
 }
 
-function guestName(name: string): string {
+/** @throws Refused */
+export function checkName(name: string): string {
   if (!GUEST_NAME.test(name)) {
     throw new Refused(
       "EINVAL",
@@ -74,9 +75,10 @@ export function checkRequest(line: string): Request {
       return { request: "dmesg", name: optionalText(fields, "name", 63) ?? "" };
     case "attach": {
       const protocol = object(fields.protocol, "protocol");
-      const name = optionalText(fields, "name", 256);
+      const name = optionalText(fields, "name", 320);
+      const container = optionalText(fields, "container", 63);
       const token = optionalText(fields, "token", 64);
-      const address = optionalText(fields, "address", 15);
+      const address = optionalText(fields, "address", 45);
       const publish = fields.publish ?? [];
       if (!Array.isArray(publish) || publish.length > PUBLISH_MAX) refuse("publish is no list");
       return {
@@ -85,7 +87,8 @@ export function checkRequest(line: string): Request {
           min: integer(protocol, "min", 1, 65535),
           max: integer(protocol, "max", 1, 65535),
         },
-        ...(name === undefined ? {} : { name: guestName(name) }),
+        ...(name === undefined ? {} : { name }),
+        ...(container === undefined ? {} : { container }),
         ...(token === undefined ? {} : { token }),
         ...(address === undefined ? {} : { address }),
         pid: integer(fields, "pid", 1, 2 ** 31),

@@ -12,10 +12,10 @@ import { createServer, type Server } from "node:net";
 import { PATH } from "@outsock/abi";
 import { acceptInet, getsockname, listenFd, SysError } from "@outsock/hostsys";
 import type { Endpoint } from "@outsock/vrpc";
-import { isWildcard } from "./address-plan.ts";
+import { isWildcard } from "./network-plan.ts";
 import type { SessionContext } from "./session-sockets.ts";
 import type { Assignment } from "./shortcut/broker.ts";
-import { tupleProof } from "./shortcut/proof.ts";
+import { proofsOf } from "./shortcut/proof.ts";
 import {
   connectionOfFd,
   connectionOfHandle,
@@ -91,10 +91,8 @@ export class Listener {
     });
     if (address !== undefined) {
       const { directory, plan } = this.context;
-      const forget = directory.add(plan.scope, address, this.local.port, {
-        listener: this,
-        fd: fdOfServer(server),
-      });
+      const at = { listener: this, fd: fdOfServer(server), address };
+      const forget = directory.add(plan, this.local.port, at);
       this.beforeClose(forget);
     }
     return server;
@@ -150,10 +148,11 @@ export class Listener {
     this.offered++;
     shortcuts.offer({
       kind: "accepted",
-      proofs: [tupleProof(plan.scope, peer, local)],
+      proofs: proofsOf(plan, connection.fd, "accepted", local, peer),
       member: context,
       socket,
       take: () => connection.take(),
+      giveBack: () => {},
       settled: (outcome) => {
         this.offered--;
         const way = typeof outcome === "number" ? { connection, why: outcome } : outcome;

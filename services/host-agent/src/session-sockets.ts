@@ -4,9 +4,9 @@
  */
 import type { RegionLayout, RingPlace, SharedMemory } from "@outsock/ring";
 import type { RingPair } from "@outsock/vrpc";
-import type { AddressPlan } from "./address-plan.ts";
 import type { Arrival } from "./listener.ts";
 import type { ListenerDirectory } from "./listener-directory.ts";
+import type { NetworkPlan } from "./network-plan.ts";
 import type { Broker } from "./shortcut/broker.ts";
 import type { Lifelines } from "./shortcut/lifelines.ts";
 import type { PairMember } from "./shortcut/pair.ts";
@@ -22,7 +22,7 @@ export interface SocketOption {
 export interface SessionContext extends PairMember, EndOwner {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
-  readonly plan: AddressPlan;
+  readonly plan: NetworkPlan;
   readonly directory: ListenerDirectory;
   readonly lifelines: Lifelines;
   /** Where the guest's ends are offered, or why it gets no shortcut (PATH). */

@@ -55,10 +55,10 @@ import {
   PayloadWriter,
   takeMessage,
 } from "@outsock/vrpc";
-import type { AddressPlan } from "./address-plan.ts";
 import { DatagramSocket } from "./datagram-socket.ts";
 import type { Arrival, Listener } from "./listener.ts";
 import type { ListenerDirectory } from "./listener-directory.ts";
+import type { NetworkPlan } from "./network-plan.ts";
 import type { AllocatedRings, SessionContext } from "./session-sockets.ts";
 import type { Broker } from "./shortcut/broker.ts";
 import type { Lifelines } from "./shortcut/lifelines.ts";
@@ -78,7 +78,7 @@ const EMPTY = new Uint8Array(0);
 
 export interface SessionOptions {
   mapping: Mapping;
-  plan: AddressPlan;
+  plan: NetworkPlan;
   /** Version of the protocol that the guest speaks. */
   version: number;
   /** Descriptor of the connection to the guest, for doorbells. */
@@ -103,7 +103,7 @@ export interface SessionOptions {
 export class Session implements SessionContext, Pollable {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
-  readonly plan: AddressPlan;
+  readonly plan: NetworkPlan;
   readonly version: number;
   readonly directory: ListenerDirectory;
   readonly lifelines: Lifelines;
@@ -159,6 +159,15 @@ export class Session implements SessionContext, Pollable {
 
   get socketCount(): number {
     return this.sockets.size;
+  }
+
+  /** TCP connections, by both ends' making. */
+  get connectionCount(): number {
+    let count = 0;
+    for (const socket of this.sockets.values()) {
+      if (socket instanceof StreamSocket && socket.relayed) count++;
+    }
+    return count;
   }
 
   /** Bytes relayed by all sockets of the session, also by those that are closed. */

@@ -168,6 +168,15 @@ export class StreamRelay implements ReadTarget {
     else this.context.guard(() => this.pump());
   }
 
+  /** The connection goes another way: gives the rings back once libuv is done with them. */
+  abandon(): void {
+    const { socket } = this;
+    this.dead = true;
+    this.closed = () => {};
+    if (socket === undefined || socket.closed) this.finished();
+    else socket.destroy();
+  }
+
   private abort(socket: Socket): void {
     if (socket.connecting) socket.destroy();
     else socket.resetAndDestroy();

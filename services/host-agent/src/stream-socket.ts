@@ -1,4 +1,5 @@
 /** A TCP socket that the guest made: bind, connect or listen decide what it becomes. */
+import type { Socket } from "node:net";
 import {
   BIND_REUSEADDR,
   BIND_REUSEPORT,
@@ -18,23 +19,25 @@ import {
   bindInet,
   closeFd,
   connectInet,
+  dupFd,
   getsockname,
   IP_BIND_ADDRESS_NO_PORT,
-  inetSocket,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
   SysError,
   setsockoptInt,
 } from "@outsock/hostsys";
 import { type Endpoint, MessageInvalid, PayloadWriter, type RingPair } from "@outsock/vrpc";
-import { type HostTarget, isWildcard } from "./address-plan.ts";
 import { Listener } from "./listener.ts";
 import type { ListeningAt } from "./listener-directory.ts";
+import { addressFor, type HostTarget, isWildcard, type NetworkPlan } from "./network-plan.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
-import type { Assignment, Broker } from "./shortcut/broker.ts";
+import type { Assignment, Broker, Offer } from "./shortcut/broker.ts";
 import { pathOf, type Way, writePath } from "./shortcut/path.ts";
-import { tupleProof } from "./shortcut/proof.ts";
+import { proofsOf } from "./shortcut/proof.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
 import { StreamRelay } from "./stream-relay.ts";
-import { connectionOfFd, type KernelConnection, socketOfFd } from "./tcp-handle.ts";
+import { connectionOfFd, fdOf, type KernelConnection, socketOfFd } from "./tcp-handle.ts";
 
 const WILDCARD_PORT_TRIES = 16;
 
@@ -43,6 +46,7 @@ const EMPTY = new Uint8Array(0);
 export interface BoundFd {
   fd: number;
   address: string;
+  family: 4 | 6;
 }
 
 function errnoOfThrown(error: unknown): number {
@@ -52,6 +56,7 @@ function errnoOfThrown(error: unknown): number {
 
 /** Binds one descriptor for each address, all to one port. @throws SysError */
 export function bindAll(
+  plan: NetworkPlan,
   type: "tcp" | "udp",
   addresses: readonly string[],
   port: number,
@@ -62,8 +67,12 @@ export function bindAll(
     let chosen = port;
     try {
       for (const address of addresses) {
-        const fd = inetSocket(type);
-        fds.push({ fd, address });
+        const family = address.includes(":") ? 6 : 4;
+        const fd = plan.inetSocket(type, family);
+        fds.push({ fd, address, family });
+        if (family === 6) {
+          setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, flags & BIND_V6ONLY ? 1 : 0);
+        }
         if (type === "tcp" || flags & BIND_REUSEADDR)
           setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (flags & BIND_REUSEPORT) setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -101,9 +110,8 @@ export class StreamSocket implements GuestSocket {
   private lifeline: number | undefined;
   /** SO_OUTSOCK_SHORTCUT. */
   private shortcut = true;
-  /** Connected, and its other end is looked for; `closed` is called when the guest closes meanwhile. */
-  private connecting = false;
-  private closed: (() => void) | undefined;
+  /** Connected, and its other end is looked for: ends that. */
+  private withdraw: (() => void) | undefined;
 
   constructor(context: SessionContext, id: number) {
     this.context = context;
@@ -111,7 +119,12 @@ export class StreamSocket implements GuestSocket {
   }
 
   private get joined(): boolean {
-    return this.connecting || this.end !== undefined || this.lifeline !== undefined;
+    return this.withdraw !== undefined || this.end !== undefined || this.lifeline !== undefined;
+  }
+
+  /** It is a connection, or is becoming one. */
+  get relayed(): boolean {
+    return this.relay !== undefined || this.joined;
   }
 
   get bytes(): number {
@@ -126,7 +139,7 @@ export class StreamSocket implements GuestSocket {
       this.answer(OP.BIND, sequence, addresses);
     } else {
       try {
-        const { fds, port } = bindAll("tcp", addresses, local.port, flags);
+        const { fds, port } = bindAll(this.context.plan, "tcp", addresses, local.port, flags);
         this.bound = { fds, local: { ...local, port } };
         if (isWildcard(local)) {
           this.wildcardPort = port;
@@ -182,11 +195,12 @@ export class StreamSocket implements GuestSocket {
       this.connectOut(sequence, destination, target, why);
       return;
     }
-    const { address, port } = target.endpoint;
-    const here = directory.find(plan.scope, address, port);
+    const here = directory.find(plan, target.endpoint);
     // A bound port cannot be had a second time, should the kernel not answer at once.
     if (here === undefined || this.bound !== undefined) {
-      this.connectOut(sequence, destination, target, PATH.REMOTE_PEER);
+      // In a pod it may be another one's port all the same, under a Service's address.
+      const offers = plan.oneToOne || here !== undefined ? shortcuts : undefined;
+      this.connectOut(sequence, destination, target, PATH.REMOTE_PEER, offers);
     } else {
       this.connectHere(sequence, destination, target, here, shortcuts);
     }
@@ -206,9 +220,10 @@ export class StreamSocket implements GuestSocket {
     let outcome: "connected" | "pending" | number;
     let local: Endpoint;
     try {
-      fd = this.connectingFd(target.endpoint.family, target.source);
+      const chosen = this.connectingFd(target.endpoint.family, target.source);
+      fd = chosen.fd;
       this.pending.applyTo(fd);
-      outcome = connectInet(fd, address, port);
+      outcome = connectInet(fd, addressFor(chosen.family, address), port);
       local = getsockname(fd);
     } catch (error) {
       if (fd !== -1) closeFd(fd);
@@ -226,30 +241,31 @@ export class StreamSocket implements GuestSocket {
       this.answer(OP.CONNECT, sequence, outcome);
       return;
     }
-    this.connecting = true;
-    broker.offer({
+    const connection = connectionOfFd(fd);
+    const ends = { sequence, destination, target, local };
+    const offer: Offer = {
       kind: "connected",
-      proofs: [tupleProof(plan.scope, local, target.endpoint)],
+      proofs: proofsOf(plan, fd, "connected", local, target.endpoint),
       member: this.context,
       socket: this.id,
       take: () => fd,
+      giveBack: () => {},
       settled: (way) => {
-        this.connecting = false;
-        const ends = { sequence, destination, target, local };
+        this.withdraw = undefined;
         if (typeof way !== "number") this.connectedHere(ends, way);
-        else this.relayConnected(ends, connectionOfFd(fd), way);
+        else this.relayConnected(ends, connection, way);
       },
-    });
-    here.listener.acceptNow(here.fd, address);
+    };
+    this.withdraw = () => {
+      broker.withdraw(offer);
+      connection.close();
+    };
+    broker.offer(offer);
+    here.listener.acceptNow(here.fd, here.address);
   }
 
   private connectedHere(ends: ConnectedEnds, way: Assignment): void {
-    const { shortcut, side } = way;
-    if (this.closed !== undefined) {
-      shortcut.abandon(side);
-      this.closed();
-      return;
-    }
+    const { shortcut } = way;
     this.context.clear(this.id);
     this.join(way);
     this.answerConnect(ends, shortcut.slot.rings, way);
@@ -259,11 +275,10 @@ export class StreamSocket implements GuestSocket {
 
   /** A kernel connection stands that is no shortcut. */
   private relayConnected(ends: ConnectedEnds, connection: KernelConnection, why: number): void {
-    const rings = this.closed === undefined ? this.context.allocateRings(this.id) : undefined;
+    const rings = this.context.allocateRings(this.id);
     if (rings === undefined) {
       connection.close();
-      if (this.closed !== undefined) this.closed();
-      else this.answer(OP.CONNECT, ends.sequence, ERRNO.ENOBUFS);
+      this.answer(OP.CONNECT, ends.sequence, ERRNO.ENOBUFS);
       return;
     }
     const relay = new StreamRelay(this.context, this.id, rings);
@@ -272,16 +287,21 @@ export class StreamSocket implements GuestSocket {
     relay.start(connection.toSocket(relay));
   }
 
-  /** Connects as libuv does, and relays. */
+  /**
+   * Connects as libuv does, and relays.
+   * @param offers where the connection is offered first: its peer may be a guest of this agent
+   */
   private connectOut(
     sequence: number,
     destination: Endpoint,
     target: HostTarget,
     why: number,
+    offers?: Broker,
   ): void {
     let fd: number;
+    let family: 4 | 6;
     try {
-      fd = this.connectingFd(target.endpoint.family, target.source);
+      ({ fd, family } = this.connectingFd(target.endpoint.family, target.source));
     } catch (error) {
       this.answer(OP.CONNECT, sequence, errnoOfThrown(error));
       return;
@@ -296,25 +316,73 @@ export class StreamSocket implements GuestSocket {
     const relay = new StreamRelay(this.context, this.id, rings);
     this.relay = relay;
     const socket = socketOfFd(fd, relay);
+    const settled = offers?.expectOffer();
     const failed = (error: NodeJS.ErrnoException): void => {
       this.answer(OP.CONNECT, sequence, errnoOf(error.code));
       this.relay = undefined;
       relay.close(true, () => {});
     };
     socket.once("error", failed);
+    socket.once("close", () => settled?.());
     socket.once("connect", () => {
       socket.off("error", failed);
-      relay.attach(socket);
       const local: Endpoint = {
         address: socket.localAddress ?? "0.0.0.0",
         port: socket.localPort ?? 0,
         family: target.endpoint.family,
       };
-      this.answerConnect({ sequence, destination, target, local }, rings.pair, { why });
-      relay.onEvents(-1);
+      const ends = { sequence, destination, target, local };
+      const relayed = (path: number): void => {
+        relay.attach(socket);
+        this.answerConnect(ends, rings.pair, { why: path });
+        relay.onEvents(-1);
+      };
+      if (offers === undefined) relayed(why);
+      else this.offerConnected(offers, ends, socket, relay, relayed);
+      settled?.();
     });
-    socket.connect({ host: target.endpoint.address, port: target.endpoint.port });
+    const { address, port } = target.endpoint;
+    socket.connect({ host: addressFor(family, address), port });
     relay.connecting(socket);
+  }
+
+  /** Looks for the other end of a connection that libuv made; nothing is read before. */
+  private offerConnected(
+    broker: Broker,
+    ends: ConnectedEnds,
+    socket: Socket,
+    relay: StreamRelay,
+    relayed: (path: number) => void,
+  ): void {
+    const failed = (): void => {};
+    socket.on("error", failed);
+    const { plan } = this.context;
+    const fd = fdOf(socket);
+    const offer: Offer = {
+      kind: "connected",
+      proofs: proofsOf(plan, fd, "connected", ends.local, ends.target.endpoint),
+      member: this.context,
+      socket: this.id,
+      take: () => dupFd(fd),
+      giveBack: closeFd,
+      settled: (way) => {
+        this.withdraw = undefined;
+        socket.off("error", failed);
+        if (typeof way === "number" && !socket.destroyed) {
+          relayed(way);
+          return;
+        }
+        this.relay = undefined;
+        relay.abandon();
+        if (typeof way === "number") {
+          this.answer(OP.CONNECT, ends.sequence, ERRNO.ECONNRESET);
+          return;
+        }
+        this.connectedHere(ends, way);
+      },
+    };
+    this.withdraw = () => broker.withdraw(offer);
+    broker.offer(offer);
   }
 
   private answerConnect(ends: ConnectedEnds, rings: RingPair, way: Way): void {
@@ -330,16 +398,16 @@ export class StreamSocket implements GuestSocket {
   }
 
   /** A descriptor to connect with: the bound one, or a new one with the right source address. */
-  private connectingFd(family: 4 | 6, source: string | undefined): number {
+  private connectingFd(family: 4 | 6, source: string | undefined): { fd: number; family: 4 | 6 } {
     const { bound } = this;
     if (bound !== undefined) {
       // A socket bound to a wildcard connects from the address that its destination needs.
       const chosen = bound.fds.find((b) => b.address === source) ?? bound.fds[0];
       for (const other of bound.fds) if (other !== chosen) closeFd(other.fd);
       bound.fds = [];
-      if (chosen !== undefined) return chosen.fd;
+      if (chosen !== undefined) return chosen;
     }
-    const fd = inetSocket("tcp", { family });
+    const fd = this.context.plan.inetSocket("tcp", family);
     if (source !== undefined) {
       try {
         setsockoptInt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
@@ -349,7 +417,7 @@ export class StreamSocket implements GuestSocket {
         throw error;
       }
     }
-    return fd;
+    return { fd, family };
   }
 
   /** Becomes the guest's end of a connection that was accepted. */
@@ -403,12 +471,12 @@ export class StreamSocket implements GuestSocket {
     for (const { fd } of this.bound?.fds ?? []) closeFd(fd);
     this.bound = undefined;
     if (this.wildcardPort !== undefined) this.context.plan.releaseWildcard(this.wildcardPort);
+    this.withdraw?.();
+    this.withdraw = undefined;
     if (this.relay !== undefined) {
       this.relay.close(reset, closed);
     } else if (this.listener !== undefined) {
       this.listener.close(closed);
-    } else if (this.connecting) {
-      this.closed = closed;
     } else {
       this.end?.shortcut.close(this.end.side);
       this.endLifeline();

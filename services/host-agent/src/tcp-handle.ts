@@ -33,15 +33,18 @@ export function connectionOfFd(fd: number): KernelConnection {
 /** A connection that libuv accepted. */
 export function connectionOfHandle(handle: unknown): KernelConnection {
   const raw = handle as RawHandle;
+  let own: KernelConnection | undefined;
   return {
     fd: raw.fd,
     take() {
-      const fd = dupFd(raw.fd);
-      raw.close();
-      return fd;
+      if (own === undefined) {
+        own = connectionOfFd(dupFd(raw.fd));
+        raw.close();
+      }
+      return own.fd;
     },
-    toSocket: (target) => readingSocket({ handle }, target),
-    close: () => raw.close(),
+    toSocket: (target) => own?.toSocket(target) ?? readingSocket({ handle }, target),
+    close: () => (own === undefined ? raw.close() : own.close()),
   };
 }
 

@@ -22,8 +22,8 @@ export interface Compat {
   fs: typeof import("node:fs");
   os: typeof import("node:os");
   childProcess: typeof import("node:child_process");
-  /** The guest's own address. */
-  address(): string;
+  /** The guest's own address; undefined where the machine's own interfaces are the guest's. */
+  address: (() => string) | undefined;
 }
 
 const clientChannel = channel("net.client.socket");
@@ -87,7 +87,7 @@ export function installCompat(compat: Compat): void {
   );
   installDns(natives.dns, dns);
   patchFs(loop.sys, fs);
-  patchOs(loop.sys, os, address);
+  if (address !== undefined) patchOs(loop.sys, os, address);
   syncBuiltinESMExports();
 }
 

@@ -292,6 +292,11 @@ export function installServer(loop: EventLoop, natives: Natives, lookup: LookupF
         Boolean(options.ipv6Only),
         Boolean(options.reusePort),
       );
+      if (status < 0 && address === undefined && status !== -ERRNO.EADDRINUSE) {
+        // As Node does where there is no IPv6.
+        start("0.0.0.0");
+        return;
+      }
       if (status < 0) {
         const error = listenException(status, "listen", shown, port);
         process.nextTick(() => this.emit("error", error));

@@ -162,10 +162,6 @@ export class Channel implements Pollable {
     if (this.alive) this.port.notify(socket, events);
   }
 
-  get counters(): PortCounters {
-    return this.port.counters;
-  }
-
   /** errno that ended the connection; the agent's word, so any value is possible. */
   error(socket: number): number {
     const { layout, memory } = this.attachment;

@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { basename } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { PROTOCOL_MAX, PROTOCOL_MIN } from "@outsock/abi";
-import { denyInetSockets, inetSocketsDenied, SysError } from "@outsock/hostsys";
+import { SysError } from "@outsock/hostsys";
 import type { PublishRequest } from "@outsock/vrpc";
 import type { Kernel } from "../kernel/kernel.ts";
 import { traced } from "../kernel/strace.ts";
@@ -20,7 +20,9 @@ import { installCompat } from "../node-compat/install.ts";
 import { type Natives, takeNatives } from "../node-compat/natives.ts";
 import { AttachError } from "../outsourced/attach.ts";
 import type { Link } from "../outsourced/link.ts";
+import { fail } from "./fail.ts";
 import { makeKernel, mountOutsourced, mountPassthrough, mountUnix } from "./mount.ts";
+import { takeNetworkAway } from "./seal.ts";
 
 /** What `outsock run` tells the guest, in the variable OUTSOCK_GUEST. */
 export interface GuestConfig {
@@ -34,6 +36,10 @@ export interface GuestConfig {
   strace?: boolean;
   /** false keeps all connections on the relay (`--no-shortcut`). */
   shortcut?: boolean;
+  /** The guest is a pod of Kubernetes: its addresses, names and host name are the pod's. */
+  pod?: boolean;
+  /** Container of the pod. */
+  container?: string;
   /** Leaves the host's network reachable: for kernels without seccomp. */
   keepHostNetwork?: boolean;
   /**
@@ -43,13 +49,9 @@ export interface GuestConfig {
   family?: "outsourced" | "passthrough";
 }
 
-/** Exit code when the guest cannot be started, as of `docker run`. */
-const EXIT_CANNOT_START = 125;
-
-function fail(sentence: string): never {
-  fs.writeSync(2, `outsock: ${sentence}\n`);
-  process.exit(EXIT_CANNOT_START);
-}
+/** How long a pod's process waits for an agent, which may be starting or be replaced, ms. */
+const POD_AGENT_TIMEOUT = 30_000;
+const POD_AGENT_RETRY = 200;
 
 /** Holds the program alive while something of its network is active. */
 function makeHost(): LoopHost {
@@ -81,51 +83,58 @@ function parseConfig(text: string): GuestConfig {
   }
 }
 
-function takeNetworkAway(config: GuestConfig, kernel: Kernel): void {
-  if (config.keepHostNetwork) {
-    kernel.log.write("seccomp: not installed (--keep-host-network)");
-    return;
-  }
-  if (inetSocketsDenied()) {
-    kernel.log.write("seccomp: AF_INET and AF_INET6 of the host are denied already");
-    return;
-  }
-  try {
-    denyInetSockets();
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    fail(
-      `the host's network cannot be taken from the guest: ${error.message}; a kernel with ` +
-        "seccomp filters is needed, or --keep-host-network to run without that protection",
-    );
-  }
-  kernel.log.write("seccomp: AF_INET and AF_INET6 of the host are denied");
-}
-
 /** A worker thread does not know its file yet: it goes by the program that started it. */
 function programName(config: GuestConfig): string {
   return (isMainThread ? process.argv[1] : config.program) ?? "node";
 }
 
-function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
+function attach(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
   const program = programName(config);
-  try {
-    return mountOutsourced(kernel, natives, (turn) => host.defer(turn), config.agent, {
+  return mountOutsourced(
+    kernel,
+    natives,
+    (turn) => host.defer(turn),
+    config.agent,
+    {
       request: "attach",
       protocol: { min: PROTOCOL_MIN, max: PROTOCOL_MAX },
       ...(config.name === undefined ? {} : { name: config.name }),
       ...(config.token === undefined ? {} : { token: config.token }),
+      ...(config.container === undefined ? {} : { container: config.container }),
       pid: process.pid,
       program: isMainThread ? program : `${program} (worker thread)`,
       publish: config.publish ?? [],
       ...(config.shortcut === false ? { shortcut: false } : {}),
-    });
-  } catch (error) {
-    if (error instanceof AttachError) fail(error.message);
-    if (error instanceof SysError) {
-      fail(`no host agent answers on ${config.agent}: ${error.message}; start one: outsock agent`);
+    },
+    config.pod === true,
+  );
+}
+
+/** Errors of an agent that is not there yet, or stops just now. */
+const PASSING = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EAGAIN"]);
+
+function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
+  const deadline = performance.now() + (config.pod ? POD_AGENT_TIMEOUT : 0);
+  for (;;) {
+    try {
+      return attach(kernel, config, natives, host);
+    } catch (error) {
+      if (!(error instanceof AttachError) && !(error instanceof SysError)) throw error;
+      if (performance.now() < deadline && PASSING.has(error.code)) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POD_AGENT_RETRY);
+        continue;
+      }
+      if (config.pod && PASSING.has(error.code)) {
+        return fail(
+          `no Outsock host agent answers on ${config.agent} for ${POD_AGENT_TIMEOUT / 1000} s: ` +
+            `${error.message}; look at its DaemonSet's pod on this node`,
+        );
+      }
+      if (error instanceof AttachError) return fail(error.message);
+      return fail(
+        `no host agent answers on ${config.agent}: ${error.message}; start one: outsock agent`,
+      );
     }
-    throw error;
   }
 }
 
@@ -150,9 +159,9 @@ export function boot(text: string): void {
   if (config.family === "passthrough") {
     mountPassthrough(kernel, natives);
   } else {
+    takeNetworkAway(kernel.log, config.keepHostNetwork === true);
     const link = mountAgent(kernel, config, natives, host);
     identity = link.attachment.reply;
-    takeNetworkAway(config, kernel);
     process.on("exit", () => link.exit());
   }
   run(config, kernel, natives, host, identity);
@@ -189,7 +198,7 @@ function run(
     fs: require("node:fs") as typeof fs,
     os: require("node:os") as typeof import("node:os"),
     childProcess: require("node:child_process") as typeof import("node:child_process"),
-    address: () => address,
+    address: config.pod ? undefined : () => address,
   });
 
   // Children and threads of the program are processes of the same guest.

@@ -1,9 +1,10 @@
 /** A guest kernel on a real event loop, and the protocol families that it can boot with. */
 
 import type * as dgram from "node:dgram";
-import { existsSync, readFileSync } from "node:fs";
+import * as fs from "node:fs";
 import type * as net from "node:net";
 import type { SocketConstructorOpts } from "node:net";
+import * as os from "node:os";
 import { AF_UNIX } from "@outsock/abi";
 import type { AttachRequest } from "@outsock/vrpc";
 import { Kernel } from "../kernel/kernel.ts";
@@ -20,6 +21,12 @@ export interface HostModules {
 }
 
 const DESCRIPTOR_LIMIT = 1_048_576;
+/** Of a file of the container that is read for names; what is longer is cut. */
+const TEXT_MAX = 1024 * 1024;
+
+/** As they are now: node-compat puts its own in their place. */
+const { existsSync, readFileSync, statSync } = fs;
+const { hostname } = os;
 
 /** A kernel whose clock and timers are the host's. */
 export function makeKernel(hostname: string, scheduling: SchedulerOptions): Kernel {
@@ -60,8 +67,24 @@ function makeWatch(NativeSocket: typeof net.Socket): DoorbellWatch {
   };
 }
 
+/** Text of a file of the container, read again when the file has changed; empty without one. */
+function containerFile(path: string): () => string {
+  let version = "";
+  let text = "";
+  return () => {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const now = stat?.isFile() ? `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}` : "";
+    if (now !== version) {
+      version = now;
+      text = now === "" ? "" : readFileSync(path, "utf8").slice(0, TEXT_MAX);
+    }
+    return text;
+  };
+}
+
 /**
  * Attaches to the host agent on `path`, blocking, and makes its sockets those of the guest.
+ * @param pod the guest's machine is its pod: names are those of the container's own files
  * @throws AttachError, SysError
  */
 export function mountOutsourced(
@@ -70,6 +93,7 @@ export function mountOutsourced(
   defer: (turn: () => void) => void,
   path: string,
   request: AttachRequest,
+  pod: boolean,
 ): Link {
   const link = new Link({
     path,
@@ -85,8 +109,14 @@ export function mountOutsourced(
   });
   link.attach();
   const { name, address, nameservers, search } = link.attachment.reply;
-  kernel.rename(name);
+  kernel.rename(pod ? hostname() : name);
   kernel.registerFamily(new OutsourcedFamily(link));
+  if (pod) {
+    for (const path of ["/etc/hosts", "/etc/resolv.conf"]) {
+      kernel.files.write(path, containerFile(path));
+    }
+    return link;
+  }
   // "localhost" has the families that it has on the host: a program sees what it sees natively.
   const sixNames = `${hostLocalhostHasIPv6() ? "localhost " : ""}ip6-localhost ip6-loopback`;
   kernel.files.write(

@@ -10,7 +10,8 @@
  *
  * An accepted connection waits only while somebody connects: else nobody can match it.
  */
-import { PATH } from "@outsock/abi";
+import { PAIR_SIDE_AGENT, PAIR_SIDE_GUEST, PATH } from "@outsock/abi";
+import { SysError } from "@outsock/hostsys";
 import { Pair, type PairMember, type Side, type Slot } from "./pair.ts";
 import { type EndOwner, Shortcut, type ShortcutEnd } from "./shortcut.ts";
 
@@ -31,6 +32,8 @@ export interface Offer {
    * @throws SysError when there is no descriptor
    */
   take(): number;
+  /** It is not needed after all. */
+  giveBack(fd: number): void;
   /** Called once, with an assignment or with why there is none (PATH). */
   settled(outcome: Assignment | number): void;
 }
@@ -95,6 +98,13 @@ export class Broker {
     this.schedule();
   }
 
+  /** The end is gone: nobody is told. */
+  withdraw(offer: Offer): void {
+    for (const proof of offer.proofs) {
+      if (this.waiting.get(proof)?.offer === offer) this.waiting.delete(proof);
+    }
+  }
+
   private forget({ proofs }: Offer): void {
     for (const proof of proofs) this.waiting.delete(proof);
   }
@@ -120,30 +130,36 @@ export class Broker {
     const [client, server] = one.kind === "connected" ? [one, two] : [two, one];
     const { pair, why } = this.pairOf(client.member, server.member);
     const slot = pair?.allocate();
-    if (pair === undefined || slot === undefined) {
+    const shortcut = pair && slot && this.make(pair, slot, client, server);
+    if (shortcut === undefined) {
       // The accepting side first: what the connecting one sends is read there.
       server.settled(why);
       client.settled(why);
       return;
     }
-    const first = pair.members[0] === client.member ? client : server;
-    this.make(pair, slot, first, first === client ? server : client);
+    const serverSide = pair?.members[0] === client.member ? PAIR_SIDE_AGENT : PAIR_SIDE_GUEST;
+    const clientSide = serverSide === PAIR_SIDE_AGENT ? PAIR_SIDE_GUEST : PAIR_SIDE_AGENT;
+    this.options.onMade(shortcut);
+    server.settled({ shortcut, side: serverSide });
+    client.settled({ shortcut, side: clientSide });
   }
 
-  private make(pair: Pair, slot: Slot, first: Offer, second: Offer): void {
-    const end = (offer: Offer): ShortcutEnd => ({
-      owner: offer.member,
-      socket: offer.socket,
-      fd: offer.take(),
-      closed: false,
-      handedOut: false,
-    });
-    const shortcut = new Shortcut(pair, slot, [end(first), end(second)], this.options.onOver);
-    this.options.onMade(shortcut);
-    const server = first.kind === "accepted" ? 0 : 1;
-    const offers = [first, second] as const;
-    offers[server].settled({ shortcut, side: server });
-    offers[1 - server]!.settled({ shortcut, side: server === 0 ? 1 : 0 });
+  /** @returns undefined when there is no descriptor for it */
+  private make(pair: Pair, slot: Slot, client: Offer, server: Offer): Shortcut | undefined {
+    const offers = pair.members[0] === client.member ? [client, server] : [server, client];
+    const ends: ShortcutEnd[] = [];
+    try {
+      for (const offer of offers) {
+        const { member: owner, socket } = offer;
+        ends.push({ owner, socket, fd: offer.take(), closed: false, handedOut: false });
+      }
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      if (ends[0] !== undefined) offers[0]?.giveBack(ends[0].fd);
+      pair.release(slot);
+      return undefined;
+    }
+    return new Shortcut(pair, slot, [ends[0]!, ends[1]!], this.options.onOver);
   }
 
   private pairOf(a: PairMember, b: PairMember): { pair: Pair | undefined; why: number } {

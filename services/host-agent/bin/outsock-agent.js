@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// Checked in, so that npm links the command before anything is built.
+await import("../dist/node-main.js").catch((error) => {
+  if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+  process.stderr.write("outsock-agent: not built yet: run `npm run build` first\n");
+  process.exit(1);
+});

@@ -1,0 +1,24 @@
+/** The node agent's HTTP: probes of the kubelet, and what the controller reads. */
+import Fastify, { type FastifyInstance } from "fastify";
+import type { ContainerStatus } from "./node-status.ts";
+
+export interface NodeHttpOptions {
+  version: string;
+  /** Sentences that say why the agent cannot serve pods; none = ready. */
+  troubles(): string[];
+  guests(): ContainerStatus[];
+}
+
+/** Builds it; it does not listen yet. */
+export function nodeHttp({ version, troubles, guests }: NodeHttpOptions): FastifyInstance {
+  const app = Fastify();
+  app.get("/healthz", () => ({ ok: true, version }));
+  app.get("/readyz", (_request, reply) => {
+    const found = troubles();
+    return reply
+      .code(found.length === 0 ? 200 : 503)
+      .send({ ok: found.length === 0, troubles: found });
+  });
+  app.get("/guests", () => guests());
+  return app;
+}
