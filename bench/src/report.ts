@@ -45,7 +45,9 @@ function samplesOf({ work, rounds }: Results): RawSample[] {
 
 export function reportOf(results: readonly Results[], complete: boolean): Report {
   const samples = results.flatMap(samplesOf);
-  const loads = samples.filter(({ flooded }) => !flooded).map(({ otherLoad }) => otherLoad);
+  const loads = samples
+    .filter(({ flooded, otherLoad }) => !flooded && !Number.isNaN(otherLoad))
+    .map(({ otherLoad }) => otherLoad);
   const rows = results.flatMap(rowsOf);
   const processors = cpus();
   return {

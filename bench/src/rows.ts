@@ -21,7 +21,7 @@ export interface Row {
   /** Beside a bulk transfer of another pair. */
   readonly flooded: boolean;
   /** Median of the rounds, in `unit`. */
-  readonly value: number;
+  readonly value: number | null;
   readonly unit: Work["unit"];
   readonly label: Work["label"];
   /** Medians of the quantiles of one operation, us; null for streams. */
@@ -30,7 +30,7 @@ export interface Row {
   /** What CPU time and counters are told of. */
   readonly operation: Work["operation"];
   /** Median processor time, us an operation: client, server and agent together. */
-  readonly cpu: number;
+  readonly cpu: number | null;
   /** Medians of what guests and agent counted, an operation; empty where nothing counts. */
   readonly counters: Readonly<Record<string, number>>;
   readonly ratios: readonly RowRatio[];
@@ -43,7 +43,8 @@ function valuesOf(rounds: readonly Round[], setup: Setup, reading: Reading): num
   return rounds.flatMap((round) => {
     const measured = round.get(setup);
     const value = measured === undefined ? undefined : reading(measured);
-    return value === undefined ? [] : [value];
+    // NaN: processor time that could not be read.
+    return value === undefined || Number.isNaN(value) ? [] : [value];
   });
 }
 
@@ -108,13 +109,13 @@ export function rowsOf(results: Results): Row[] {
     mode: setup.mode,
     path: setup.path ?? null,
     flooded: setup.flooded === true,
-    value: medianOf(rounds, setup, ({ sample }) => work.value(sample)) ?? Number.NaN,
+    value: medianOf(rounds, setup, ({ sample }) => work.value(sample)),
     unit: work.unit,
     label: work.label,
     p50: medianOf(rounds, setup, ({ sample }) => sample.p50),
     p99: medianOf(rounds, setup, ({ sample }) => sample.p99),
     operation: work.operation,
-    cpu: medianOf(rounds, setup, cpuOf) ?? Number.NaN,
+    cpu: medianOf(rounds, setup, cpuOf),
     // A flood's doorbells are not the operation's.
     counters: setup.flooded ? {} : countersOf(rounds, setup),
     ratios: ratiosOf(results, setup),

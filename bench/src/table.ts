@@ -13,7 +13,7 @@ const NOT_THERE = "-";
 
 /** Three digits that count. */
 function short(value: number | null | undefined): string {
-  if (value === null || value === undefined || Number.isNaN(value)) return NOT_THERE;
+  if (value === null || value === undefined) return NOT_THERE;
   if (value >= 100) return Math.round(value).toLocaleString("en");
   return value === 0 ? "0" : value.toPrecision(3);
 }
@@ -42,8 +42,11 @@ function setupText({ mode, path, flooded }: Row): string {
 }
 
 function rowTable(rows: readonly Row[], modes: number): string {
+  // Only a flood has something to be held against itself.
+  const floods = rows.some(({ flooded }) => flooded);
+  const ratios = ["x TCP", "x Unix", ...(floods ? ["x alone"] : [])];
   const table = plainTable(
-    ["work", "setup", "value", "unit", "p99 us", "x TCP", "x Unix", "CPU us/op", "bells", "polls"],
+    ["work", "setup", "value", "unit", "p99 us", ...ratios, "CPU us/op", "bells", "polls"],
     [0, 1, 3],
   );
   for (const [index, row] of rows.entries()) {
@@ -58,6 +61,7 @@ function rowTable(rows: readonly Row[], modes: number): string {
       short(row.p99),
       ratioText(against(BASELINE)),
       ratioText(against(UNIX)),
+      ...(floods ? [ratioText(against("alone"))] : []),
       short(row.cpu),
       short(doorbellsSent),
       short(polls),
