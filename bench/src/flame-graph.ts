@@ -60,7 +60,7 @@ for (const { name, value } of graphs) {
 }
 function draw() {
   const width = document.body.clientWidth - 32;
-  const chart = flamegraph.flamegraph().width(width).cellHeight(18).minFrameSize(1)
+  const chart = flamegraph.default().width(width).cellHeight(18).minFrameSize(1)
     .inverted(false).setDetailsElement(document.getElementById("details"));
   d3.select("#chart").html("").datum(structuredClone(graphs[choice.selectedIndex])).call(chart);
   const search = document.getElementById("search");
@@ -72,10 +72,7 @@ draw();
 
 /** One page with a flame graph for each profile, one of them shown. */
 export function flamePage(title: string, graphs: readonly Frame[]): string {
-  const d3 = readFileSync(
-    join(dirname(require.resolve("d3/package.json")), "dist/d3.min.js"),
-    "utf8",
-  );
+  const d3 = scriptOf("d3", "../dist/d3.min.js");
   const flame = scriptOf("d3-flame-graph", "d3-flamegraph.umd.min.js");
   const style = scriptOf("d3-flame-graph", "d3-flamegraph.css");
   return `<!doctype html>
