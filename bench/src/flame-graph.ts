@@ -43,8 +43,8 @@ export function flameOf(name: string, profile: Profile): Frame {
 }
 
 /** The library's own build for browsers, which its exports do not name. */
-function scriptOf(module: string, file: string): string {
-  return readFileSync(join(dirname(require.resolve(module)), file), "utf8");
+function besides(entry: string, file: string): string {
+  return readFileSync(join(dirname(entry), file), "utf8");
 }
 
 /** JSON as a script may hold it. */
@@ -72,9 +72,9 @@ draw();
 
 /** One page with a flame graph for each profile, one of them shown. */
 export function flamePage(title: string, graphs: readonly Frame[]): string {
-  const d3 = scriptOf("d3", "../dist/d3.min.js");
-  const flame = scriptOf("d3-flame-graph", "d3-flamegraph.umd.min.js");
-  const style = scriptOf("d3-flame-graph", "d3-flamegraph.css");
+  const d3 = besides(require.resolve("d3"), "../dist/d3.min.js");
+  const flame = besides(require.resolve("d3-flame-graph"), "d3-flamegraph.umd.min.js");
+  const style = besides(require.resolve("d3-flame-graph"), "d3-flamegraph.css");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <style>body { font-family: system-ui, sans-serif; margin: 16px } ${style}</style></head><body>

@@ -26,7 +26,7 @@ function goal(
 }
 
 /** Latency and processor time count inverted: a fifth of the time is 5 times better. */
-export const GOALS: readonly Goal[] = [
+const GOALS: readonly Goal[] = [
   goal("bulk up, 64 KiB writes: >= 4x TCP", "stream-up", "guest-guest", 4),
   goal("bulk up, 64 KiB writes: >= 1.5x Unix sockets", "stream-up", "guest-guest", 1.5, UNIX),
   goal("bulk down, 64 KiB writes: >= 4x TCP", "stream-down", "guest-guest", 4),
@@ -52,7 +52,7 @@ export const GOALS: readonly Goal[] = [
 ];
 
 /** "open": the 95 % interval has the goal within, or there is none. */
-export type Verdict = "reached" | "missed" | "open";
+type Verdict = "reached" | "missed" | "open";
 
 export interface GoalResult extends Goal {
   /** How many times better; null when it was not measured. */

@@ -6,7 +6,7 @@ import { measure, type Results } from "./measure.ts";
 import { OptionsEnd, type Plan, parseOptions } from "./options.ts";
 import { ProcessError } from "./processes.ts";
 import { reportOf } from "./report.ts";
-import { tableOf } from "./table.ts";
+import { markdownOf, tableOf } from "./table.ts";
 
 /** Exit codes of a process that a signal ended, as a shell tells them. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -62,7 +62,8 @@ async function run(plan: Plan): Promise<number> {
   }
   progress.clear();
   const report = reportOf(results, exitCode === 0);
-  process.stdout.write(report.rows.length === 0 ? "nothing measured\n" : `${tableOf(report)}\n`);
+  const text = plan.markdown ? markdownOf(report) : tableOf(report);
+  process.stdout.write(report.rows.length === 0 ? "nothing measured\n" : `${text}\n`);
   if (plan.json !== undefined) writeFileSync(plan.json, `${JSON.stringify(report, null, 2)}\n`);
   if (plan.profile !== undefined) {
     process.stdout.write(`\n${describeProfiles(plan.profile)}`);

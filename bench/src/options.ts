@@ -27,6 +27,8 @@ export interface Plan {
   /** Worker threads of an agent; its default when undefined. */
   readonly workers: number | undefined;
   readonly json: string | undefined;
+  /** Tables to be published rather than looked at. */
+  readonly markdown: boolean;
   /** Directory for CPU profiles. */
   readonly profile: string | undefined;
 }
@@ -109,6 +111,7 @@ interface Values {
   readonly quick?: boolean;
   readonly workers?: number;
   readonly json?: string;
+  readonly markdown?: boolean;
   readonly profile?: string;
 }
 
@@ -147,6 +150,7 @@ export function parseOptions(argv: readonly string[]): Plan {
     .option("--quick", "fewer and shorter samples")
     .option("--workers <n>", "worker threads of each agent", wholeNumber(256))
     .option("--json <file>", "write rows, goals and raw samples there too")
+    .option("--markdown", "print the tables in Markdown")
     .option("--profile <directory>", "write CPU profiles and flame graphs there")
     .allowExcessArguments(false)
     .exitOverride();
@@ -168,6 +172,7 @@ export function parseOptions(argv: readonly string[]): Plan {
     seconds: values.seconds ?? (values.quick ? 0.3 : 0.7),
     workers: values.workers,
     json: values.json,
+    markdown: values.markdown === true,
     profile: values.profile,
   };
 }

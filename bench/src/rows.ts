@@ -6,7 +6,7 @@ import { median, pairedRatio, type Ratio } from "./statistics.ts";
 import type { Mode, Path, Work } from "./works.ts";
 
 /** A row held against another setup of its work, in the same rounds. */
-export interface RowRatio extends Ratio {
+interface RowRatio extends Ratio {
   readonly to: Reference;
   /** Of the value, or of the processor time; both are how many times better. */
   readonly of: "value" | "cpu";

@@ -1,4 +1,4 @@
-/** The report for a terminal. */
+/** The report as tables: for a terminal, or in Markdown. */
 import Table from "cli-table3";
 import type { GoalResult } from "./goals.ts";
 import type { Report } from "./report.ts";
@@ -10,6 +10,32 @@ import { BASELINE, UNIX } from "./works.ts";
 /** Others' share of the processors from which on the table says so. */
 const NOTABLE_LOAD = 0.1;
 const NOT_THERE = "-";
+
+interface Cells {
+  readonly head: readonly string[];
+  /** Columns of words, which begin at the left. */
+  readonly left: readonly number[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+type Draw = (cells: Cells) => string;
+
+function drawBoxes({ head, left, rows }: Cells): string {
+  const table = new Table({
+    head: [...head],
+    colAligns: head.map((_, column) => (left.includes(column) ? "left" : "right")),
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return table.toString();
+}
+
+function drawMarkdown({ head, left, rows }: Cells): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  const rule = head.map((_, column) => (left.includes(column) ? "---" : "---:"));
+  return [line(head), line(rule), ...rows.map(line)].join("\n");
+}
 
 /** Three digits that count. */
 function short(value: number | null | undefined): string {
@@ -26,67 +52,38 @@ function ratioText(ratio: Ratio | undefined): string {
   return `${center.toFixed(2)}${range}`;
 }
 
-function plainTable(head: readonly string[], left: readonly number[]) {
-  return new Table({
-    head: [...head],
-    colAligns: head.map((_, column) => (left.includes(column) ? "left" : "right")),
-    // Rules only between works.
-    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
-  });
-}
-
-function setupText({ mode, path, flooded }: Row): string {
-  const place = path === null ? mode : path;
+function setupText({ mode, path, flooded }: Row, modes: number): string {
+  const place = path === null ? mode : modes > 1 ? `${mode} ${path}` : path;
   return flooded ? `${place} + flood` : place;
 }
 
-function rowTable(rows: readonly Row[], modes: number): string {
+function rowCells(rows: readonly Row[]): Cells {
+  const modes = new Set(rows.filter(({ path }) => path !== null).map(({ mode }) => mode)).size;
   // Only a flood has something to be held against itself.
   const floods = rows.some(({ flooded }) => flooded);
-  const ratios = ["x TCP", "x Unix", ...(floods ? ["x alone"] : [])];
-  const table = plainTable(
-    ["work", "setup", "value", "unit", "p99 us", ...ratios, "CPU us/op", "bells", "polls"],
-    [0, 1, 3],
-  );
-  for (const [index, row] of rows.entries()) {
-    const against = (to: Reference) =>
-      row.ratios.find((ratio) => ratio.to === to && ratio.of === "value");
-    const { doorbellsSent, polls } = row.counters;
-    table.push([
+  const against: readonly [Reference, string][] = [
+    [BASELINE, "x TCP"],
+    [UNIX, "x Unix"],
+    ...(floods ? [["alone", "x alone"] as [Reference, string]] : []),
+  ];
+  const names = against.map(([, name]) => name);
+  return {
+    head: ["work", "setup", "value", "unit", "p99 us", ...names, "CPU us/op", "bells", "polls"],
+    left: [0, 1, 3],
+    rows: rows.map((row, index) => [
       rows[index - 1]?.work === row.work ? "" : row.work,
-      modes > 1 && row.path !== null ? `${row.mode} ${setupText(row)}` : setupText(row),
+      setupText(row, modes),
       short(row.value),
       row.unit === "us" ? `us ${row.label}` : row.unit,
       short(row.p99),
-      ratioText(against(BASELINE)),
-      ratioText(against(UNIX)),
-      ...(floods ? [ratioText(against("alone"))] : []),
+      ...against.map(([reference]) =>
+        ratioText(row.ratios.find(({ to, of }) => to === reference && of === "value")),
+      ),
       short(row.cpu),
-      short(doorbellsSent),
-      short(polls),
-    ]);
-  }
-  return table.toString();
-}
-
-/** The goals of which there is something to say. */
-function goalTable(goals: readonly GoalResult[]): string {
-  const measured = goals.filter(({ verdict }) => verdict !== "not measured");
-  if (measured.length === 0) return "";
-  const table = plainTable(["path", "goal", "x better", "needed", ""], [0, 1, 4]);
-  for (const goal of measured) {
-    table.push([
-      goal.path,
-      goal.text,
-      ratioText({ ratio: goal.measured ?? Number.NaN, low: goal.low, high: goal.high }),
-      goal.atLeast.toFixed(2),
-      verdictText(goal),
-    ]);
-  }
-  const others = goals.length - measured.length;
-  const rest = others === 0 ? "" : `\n${others} more goals are of works not measured here.`;
-  return `\n${table.toString()}${rest}\nThe goal for RUBiS is measured by \`npm run demo\`.`;
+      short(row.counters.doorbellsSent),
+      short(row.counters.polls),
+    ]),
+  };
 }
 
 function verdictText({ verdict, measured, atLeast }: GoalResult): string {
@@ -94,21 +91,59 @@ function verdictText({ verdict, measured, atLeast }: GoalResult): string {
   return (measured ?? 0) >= atLeast ? "reached, not certain" : "missed, not certain";
 }
 
+function goalCells(goals: readonly GoalResult[]): Cells {
+  return {
+    head: ["path", "goal", "x better", "needed", ""],
+    left: [0, 1, 4],
+    rows: goals.map((goal) => [
+      goal.path,
+      goal.text,
+      ratioText({ ratio: goal.measured ?? Number.NaN, low: goal.low, high: goal.high }),
+      goal.atLeast.toFixed(2),
+      verdictText(goal),
+    ]),
+  };
+}
+
+/** The goals of which there is something to say. */
+function goalText(goals: readonly GoalResult[], draw: Draw): string[] {
+  const measured = goals.filter(({ verdict }) => verdict !== "not measured");
+  if (measured.length === 0) return [];
+  const others = goals.length - measured.length;
+  return [
+    draw(goalCells(measured)),
+    ...(others === 0 ? [] : [`${others} more goals are of works not measured here.`]),
+    "The goal for RUBiS is measured by `npm run demo`.",
+  ];
+}
+
 /** What the table is worth when the machine has other work. */
-function remarkOf({ otherLoad, processors }: Report): string {
-  if (otherLoad < NOTABLE_LOAD) return "";
+function remarkOf({ otherLoad, processors }: Report): string[] {
+  if (otherLoad < NOTABLE_LOAD) return [];
   const share = `${Math.round(otherLoad * 100)} % of ${processors} processors`;
-  return `\nOther programs took ${share}: repeat it on an idle machine.`;
+  return [`Other programs took ${share}: repeat it on an idle machine.`];
+}
+
+const LEGEND =
+  "x: times better than native TCP, Unix sockets (95 % interval). op: one write, round trip,\n" +
+  "connection or request; bells and polls: doorbells and turns of polling for each.";
+
+function textOf(report: Report, draw: Draw, gap: string): string {
+  return [
+    draw(rowCells(report.rows)),
+    LEGEND,
+    ...goalText(report.goals, draw),
+    ...remarkOf(report),
+  ].join(gap);
 }
 
 export function tableOf(report: Report): string {
-  const { rows, goals } = report;
-  const modes = new Set(rows.filter(({ path }) => path !== null).map(({ mode }) => mode)).size;
-  return [
-    rowTable(rows, modes),
-    "\nx: times better than native TCP, Unix sockets (95 % interval). op: one write, round trip,",
-    "\nconnection or request; bells and polls: doorbells and turns of polling for each.",
-    goalTable(goals),
-    remarkOf(report),
-  ].join("");
+  return textOf(report, drawBoxes, "\n");
+}
+
+/** The same, to be published: with the machine. */
+export function markdownOf(report: Report): string {
+  const { processor, processors, kernel, node } = report;
+  const machine = `${processor}, ${processors} processors, Linux ${kernel}, Node ${node}`;
+  return `${textOf(report, drawMarkdown, "\n\n")}\n\n${machine}.`;
 }

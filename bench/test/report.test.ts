@@ -5,7 +5,7 @@ import type { Results } from "../src/measure.ts";
 import { reportOf } from "../src/report.ts";
 import type { Row } from "../src/rows.ts";
 import { type Setup, setupName, setupsOf } from "../src/setups.ts";
-import { tableOf } from "../src/table.ts";
+import { markdownOf, tableOf } from "../src/table.ts";
 import { DEFAULT_LADDER, MODES, PATHS, type Work, worksNamed } from "../src/works.ts";
 
 const work = (name: string): Work => worksNamed(name, DEFAULT_LADDER)[0]!;
@@ -239,6 +239,24 @@ describe("table", () => {
     ]);
     expect(table).toMatch(/ping-pong 64 B, p50: <= 1\/5 of TCP *│ *8\.00 \(8.*5\.00 *│reached/);
     expect(table).toContain("14 more goals are of works not measured here.");
+  });
+
+  it("in Markdown has the same cells, and the machine", () => {
+    const report = reportOf(
+      [results("ping-pong", { native: ping(80, 90), "outsourced guest-guest": ping(10) })],
+      true,
+    );
+    const lines = markdownOf(report).split("\n");
+    expect(lines).toContain(
+      "| work | setup | value | unit | p99 us | x TCP | x Unix | CPU us/op | bells | polls |",
+    );
+    expect(lines).toContain(
+      "|  | guest-guest | 10.0 | us p50 | 10.0 | 8.00 (8.00-8.00) | - | 10.0 | - | - |",
+    );
+    expect(lines).toContain(
+      "| guest-guest | ping-pong 64 B, p50: <= 1/5 of TCP | 8.00 (8.00-8.00) | 5.00 | reached |",
+    );
+    expect(lines.at(-1)).toContain(`Node ${process.version}.`);
   });
 
   it("says when other programs kept the machine busy", () => {

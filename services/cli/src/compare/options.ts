@@ -7,7 +7,7 @@ import { isMode, MODES, type Mode } from "./modes.ts";
  * - standard: the data set at `--scale`, 1,000 items for sale by default
  * - light: 100 items for sale, so that pages and result sets are short: the network-bound case
  */
-export const DATABASES = ["standard", "light"] as const;
+const DATABASES = ["standard", "light"] as const;
 export type Database = (typeof DATABASES)[number];
 
 const SCALES: Readonly<Record<Database, number>> = { standard: 1, light: 0.1 };
