@@ -16,6 +16,7 @@ const MFD_ALLOW_SEALING = 2;
 const MFD_NOEXEC_SEAL = 8;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+const MADV_REMOVE = 9;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 
@@ -27,6 +28,12 @@ export interface Mapping {
   readonly buffer: ArrayBuffer;
   /** Bytes. */
   readonly length: number;
+  /**
+   * madvise(2), MADV_REMOVE: like `punchHole`, where the descriptor is closed already. Only whole
+   * pages are given back, so `offset` and `length` are multiples of the page size.
+   * @throws SysError EINVAL (not whole pages, outside, or unmapped)
+   */
+  discard(offset: number, length: number): void;
   /**
    * Ends the mapping. Nothing may touch `buffer`, or views of it, afterwards, a pending read or
    * write of Node least of all. From Node 22 on the buffer is detached (views have length 0);
@@ -120,6 +127,17 @@ export function mapShared(fd: number, length: number): Mapping {
   return {
     buffer,
     length,
+    discard(offset: number, size: number): void {
+      whole("madvise", "offset", offset);
+      whole("madvise", "length", size, 1);
+      if (!mapped || offset + size > length) {
+        throw new SysError("madvise", ERRNO.EINVAL, `${offset}+${size} is not mapped`);
+      }
+      const madvise = libc<(p: bigint, n: number, advice: number) => number>(
+        "int madvise(void *addr, size_t length, int advice)",
+      );
+      check("madvise", madvise(pointer + BigInt(offset), size, MADV_REMOVE));
+    },
     unmap(): void {
       if (!mapped) return;
       mapped = false;

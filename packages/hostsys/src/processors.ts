@@ -41,23 +41,27 @@ export function runnableTasks(text: Uint8Array, length: number): number | undefi
   return undefined;
 }
 
-/** Keeps a descriptor open for the life of the process. */
+/** Opens a descriptor for the life of the process, at once: later it would look like a leak. */
 export function watchProcessors(): ProcessorWatch {
   const text = new Uint8Array(64);
   const online = cpus().length;
-  let fd: number | undefined;
-  let broken = online === 0;
+  let fd = -1;
+  try {
+    if (online > 0) fd = openSync("/proc/loadavg", "r");
+  } catch {
+    // No /proc: only the switches tell.
+  }
   return {
     processors: Math.min(availableParallelism(), Math.ceil(cpuQuota())),
     involuntarySwitches: () => process.resourceUsage().involuntaryContextSwitches,
     contended: () => {
-      if (broken) return undefined;
+      if (fd === -1) return undefined;
       try {
-        fd ??= openSync("/proc/loadavg", "r");
         const tasks = runnableTasks(text, readSync(fd, text, 0, text.length, 0));
         return tasks === undefined ? undefined : tasks > online;
       } catch {
-        broken = true;
+        // Somebody closed it: the number may be another file's.
+        fd = -1;
         return undefined;
       }
     },

@@ -135,6 +135,31 @@ onLinux("memory", () => {
     mapping.unmap();
   });
 
+  it("discard gives memory back after the descriptor was closed", () => {
+    const fd = memfd(8 * MIB);
+    sealRegion(fd);
+    const mapping = mapShared(fd, 8 * MIB);
+    const other = mapShared(fd, 8 * MIB);
+    const bytes = new Uint8Array(mapping.buffer).fill(0xaa);
+    mapping.discard(MIB, 6 * MIB);
+    expect(fstatSync(fd).blocks * 512).toBe(2 * MIB);
+    expect([bytes[MIB - 1], bytes[MIB], bytes[7 * MIB]]).toEqual([0xaa, 0, 0xaa]);
+    expect(new Uint8Array(other.buffer)[MIB]).toBe(0);
+    bytes[MIB] = 1;
+    expect(new Uint8Array(other.buffer)[MIB]).toBe(1);
+    for (const [offset, length] of [
+      [1, 4096],
+      [8 * MIB - 4096, 8192],
+      [-4096, 4096],
+      [0, 0],
+    ] as const) {
+      expect(codeOf(() => mapping.discard(offset, length))).toBe("EINVAL");
+    }
+    mapping.unmap();
+    expect(codeOf(() => mapping.discard(0, 4096))).toBe("EINVAL");
+    other.unmap();
+  });
+
   it.each([
     [0, "EINVAL"],
     [-1, "EINVAL"],

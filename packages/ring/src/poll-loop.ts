@@ -119,6 +119,15 @@ export class PollLoop {
   private readonly turn = (): void => {
     this.scheduled = false;
     this.polls++;
+    try {
+      this.look();
+    } finally {
+      // A drain that throws ends its own port; the others go on.
+      if (this.awake.size > 0) this.schedule();
+    }
+  };
+
+  private look(): void {
     const now = this.options.now();
     // What is woken or woken again meanwhile waits for the next turn: ports cannot hold this one.
     let left = this.awake.size;
@@ -134,6 +143,5 @@ export class PollLoop {
       // Its drain may have removed it.
       if (this.awake.has(seat) && port.trySleep()) this.awake.delete(seat);
     }
-    if (this.awake.size > 0) this.schedule();
-  };
+  }
 }

@@ -1,15 +1,16 @@
-// What a ring costs by the size of its window, on two threads: the best of several rounds.
+// What a ring costs by the size of its window, on two threads: the best of several rounds. The
+// last row grows and shrinks.
 // Bulk: MB/s in chunks of 64 KiB, copied in and copied out. Ping-pong: round trips a second of
 // 64 bytes. Nobody sleeps. Run it on a quiet machine with two free processors.
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { RingConsumer, RingProducer, sharedMemory } from "@outsock/ring";
 
 const CAPACITY = 1024 * 1024;
-const WINDOWS = [4096, 16_384, 65_536, 262_144, CAPACITY];
+const WINDOWS = [4096, 16_384, 65_536, 262_144, CAPACITY, undefined];
 const CHUNK = 65_536;
-const BULK_BYTES = 256 * 1024 * 1024;
-const TRIPS = 200_000;
-const ROUNDS = 5;
+const BULK_BYTES = 128 * 1024 * 1024;
+const TRIPS = 100_000;
+const ROUNDS = 7;
 const CONTROL = 4096;
 
 function place(ring, window) {
@@ -20,7 +21,7 @@ function place(ring, window) {
     wantWord: word + 32,
     windowWord: word + 33,
     offset: CONTROL + ring * CAPACITY,
-    capacity: window,
+    capacity: window ?? CAPACITY,
   };
 }
 
@@ -28,7 +29,10 @@ function bulk(side, ring) {
   const bytes = new Uint8Array(CHUNK);
   if (side === 0) {
     for (let left = BULK_BYTES; left > 0; ) {
-      for (let at = 0; at < CHUNK; ) at += ring.write(bytes.subarray(at));
+      for (let at = 0; at < CHUNK; ) {
+        at += ring.write(bytes.subarray(at));
+        if (at < CHUNK) ring.freeOrWait(Math.min(ring.window / 2, CHUNK - at));
+      }
       left -= CHUNK;
     }
     return;
@@ -56,7 +60,9 @@ function pingPong(side, out, into) {
 function run(side, buffer, window) {
   const memory = sharedMemory(buffer);
   const meet = new Int32Array(buffer, CONTROL + 2 * CAPACITY, 1);
-  const out = new RingProducer(memory, place(side, window));
+  const out = new RingProducer(memory, place(side, window), {
+    windows: window === undefined,
+  });
   const into = new RingConsumer(memory, place(1 - side, window));
   const best = { bulk: Infinity, trips: Infinity };
   let met = 0;
@@ -86,7 +92,7 @@ if (isMainThread) {
     const mbs = BULK_BYTES / 1e3 / best.bulk;
     const trips = TRIPS / best.trips;
     console.log(
-      `${String(window / 1024).padStart(4)} KiB ${mbs.toFixed(0).padStart(6)} MB/s ` +
+      `${window === undefined ? "adaptive" : `${String(window / 1024).padStart(4)} KiB`} ${mbs.toFixed(0).padStart(6)} MB/s ` +
         `${trips.toFixed(0).padStart(6)} k/s`,
     );
   }

@@ -370,4 +370,17 @@ describe("a poll loop", () => {
     turn();
     expect(ports.map((port) => port.looks)).toEqual([1, 1]);
   });
+
+  it("drain throws: the turn throws, and the other ports are looked at in the next one", () => {
+    const { loop, turn } = makeLoop(2);
+    const ports: [FakePort, FakePort] = [new FakePort(), new FakePort()];
+    for (const port of ports) loop.expect(port);
+    ports[0].drain = () => {
+      loop.remove(ports[0]);
+      throw new Error("broken");
+    };
+    expect(turn).toThrow("broken");
+    turn();
+    expect(ports[1].looks).toBe(1);
+  });
 });

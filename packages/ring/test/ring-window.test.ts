@@ -263,7 +263,7 @@ describe("two sides in any order", () => {
   }) as fc.Arbitrary<Action>;
   const policies = fc.record({
     least: fc.constantFrom(2, 4, 16),
-    most: fc.constantFrom(16, 64),
+    most: fc.constantFrom(32, 64),
     growAfter: fc.integer({ min: 1, max: 3 }),
     shrinkAfter: fc.integer({ min: 1, max: 3 }),
   });
@@ -308,6 +308,7 @@ describe("two sides in any order", () => {
               expect(free).toBe(producer.window - model.length);
             } else if (what === "trim") {
               producer.trim();
+              producer.trim();
             } else if (what === "read") {
               expect(consumer.available()).toBe(model.length);
               const length = Math.min(n, model.length);
@@ -338,8 +339,8 @@ describe("two sides in any order", () => {
       ),
       { numRuns: 3000 },
     );
-    expect(changes.get("grew")).toBeGreaterThan(1000);
-    expect(changes.get("shrank")).toBeGreaterThan(1000);
+    expect(changes.get("grew")).toBeGreaterThan(300);
+    expect(changes.get("shrank")).toBeGreaterThan(100);
   });
 
   it("a producer that waits for any number of bytes: told of them, never stuck", () => {

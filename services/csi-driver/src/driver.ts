@@ -127,11 +127,19 @@ export class Driver {
     }
   }
 
-  private sweepRuntimes(): void {
-    const runtimes = mountPoints().filter(
+  /** As the driver goes: nothing of it stays on a node without guests. It may come back. */
+  leave(): void {
+    this.options.runtimes.leave(this.mountedRuntimes());
+  }
+
+  private mountedRuntimes(): string[] {
+    return mountPoints().filter(
       (path) => path.startsWith(this.options.kubelet) && path.endsWith("/runtime"),
     );
-    for (const version of this.options.runtimes.sweep(runtimes)) {
+  }
+
+  private sweepRuntimes(): void {
+    for (const version of this.options.runtimes.sweep(this.mountedRuntimes())) {
       this.options.log.info({ version }, "a runtime that no pod uses is removed");
     }
   }

@@ -103,7 +103,12 @@ async function main(): Promise<void> {
   };
   sweep();
   setInterval(sweep, SWEEP_EVERY);
-  const stop = (): void => void server.stop().finally(() => process.exit(0));
+  const stop = (): void =>
+    void server
+      .stop()
+      .then(() => driver.leave())
+      .catch((error: Error) => log.warn({ reason: error.message }, "something stays on the node"))
+      .finally(() => process.exit(0));
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   writeSync(1, `outsock-csi ${VERSION} on ${endpoint}\n`);

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
 } from "node:fs";
@@ -77,6 +78,16 @@ export class RuntimeStore {
    * @returns names of what was removed
    */
   sweep(mounted: readonly string[]): string[] {
+    return this.remove(mounted, this.own);
+  }
+
+  /** As the driver goes: its own version too, unless pods have it, and the directory with the last. */
+  leave(mounted: readonly string[]): void {
+    this.remove(mounted, undefined);
+    if (readdirSync(this.directory).length === 0) rmdirSync(this.directory);
+  }
+
+  private remove(mounted: readonly string[], kept: string | undefined): string[] {
     const identity = (path: string): string | undefined => {
       const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
       return stat && `${stat.dev}:${stat.ino}`;
@@ -85,7 +96,7 @@ export class RuntimeStore {
     const removed: string[] = [];
     for (const name of readdirSync(this.directory)) {
       const path = join(this.directory, name);
-      if (path === this.own || name === `.new-${process.pid}` || used.has(identity(path))) continue;
+      if (path === kept || name === `.new-${process.pid}` || used.has(identity(path))) continue;
       rmSync(path, { recursive: true, force: true });
       removed.push(name);
     }

@@ -1,5 +1,5 @@
 /** The gRPC servers: the driver's own, and the one by which the kubelet finds it. */
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   Server,
@@ -29,7 +29,7 @@ export interface ServerOptions {
 
 /** A call that answers by a promise; what it throws is the call's status. */
 function answer(log: DriverLog, name: string, handle: (request: never) => unknown) {
-  return async (call: Call, done: sendUnaryData<unknown>): Promise<void> => {
+  const work = async (call: Call, done: sendUnaryData<unknown>): Promise<void> => {
     try {
       done(null, (await handle(call.request as never)) ?? {});
     } catch (error) {
@@ -39,6 +39,7 @@ function answer(log: DriverLog, name: string, handle: (request: never) => unknow
       done({ code, details: message });
     }
   };
+  return (call: Call, done: sendUnaryData<unknown>): void => void work(call, done);
 }
 
 /** Listens on a unix socket; one that a killed driver left is taken away. */
@@ -108,5 +109,7 @@ export class CsiServer {
     this.registry.forceShutdown();
     await new Promise<void>((resolve) => this.services.tryShutdown(() => resolve()));
     rmSync(this.options.endpoint, { force: true });
+    const folder = dirname(this.options.endpoint);
+    if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   }
 }

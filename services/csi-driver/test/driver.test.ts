@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AgentClient } from "../src/agent-client.ts";
@@ -78,6 +78,7 @@ describe("what the kubelet asks a driver first", () => {
 
   it("sockets that a killed driver left do not hinder the next one", async () => {
     await server.stop();
+    mkdirSync(dirname(node.endpoint), { recursive: true });
     for (const path of [node.endpoint, node.registration]) writeFileSync(path, "");
     server = newServer();
     await server.start();
@@ -168,6 +169,15 @@ describe("runtimes", () => {
     own!.sweep([used!.current, join(node.outsock, "missing")]);
     const left = readdirSync(join(node.outsock, "runtime")).map((name) => name.split("-")[0]);
     expect(left.sort()).toEqual(["2.0.0", "3.0.0"]);
+  });
+
+  it("leave: the own one goes too, and the directory with the last", () => {
+    const [own, used] = ["3.0.0", "2.0.0"].map(store);
+    for (const one of [own, used]) one!.install();
+    own!.leave([used!.current]);
+    expect(readdirSync(join(node.outsock, "runtime"))).toEqual([used!.current.split("/").at(-1)]);
+    own!.leave([]);
+    expect(existsSync(join(node.outsock, "runtime"))).toBe(false);
   });
 
   it("no runtime came with the driver: one sentence", () => {

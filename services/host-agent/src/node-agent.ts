@@ -1,7 +1,7 @@
 /** The agent of a Kubernetes node: guests are pods, and their sockets are in the pods' networks. */
 
 import { openSync } from "node:fs";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, mkdir, rm, rmdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import {
@@ -43,6 +43,9 @@ function nodeTroubles(): string[] {
   if (lacks.has("NET_BIND_SERVICE")) {
     troubles.push("without CAP_NET_BIND_SERVICE no pod can listen on a port below 1024");
   }
+  if (process.pid === 1) {
+    troubles.push("without hostPID it cannot see which process of a pod connects");
+  }
   try {
     const own = openNetworkNamespace("self");
     try {
@@ -76,6 +79,7 @@ export class NodeAgent {
       version,
       troubles: () => [...this.troubles, ...(this.listening ? [] : ["it does not listen yet"])],
       guests: () => this.guests(),
+      untouched: () => this.registry.untouched,
     });
   }
 
@@ -118,6 +122,19 @@ export class NodeAgent {
     await this.registry.close();
     await this.agent.close();
     await this.http.close();
+    await this.leave();
+  }
+
+  /** Nothing stays on a node without guests. */
+  private async leave(): Promise<void> {
+    const { directory } = this.options;
+    try {
+      await rmdir(join(directory, "pods"));
+    } catch {
+      // Pods have their sockets there, which the next agent listens on.
+      return;
+    }
+    await rm(join(directory, "agent.lock"), { force: true });
   }
 
   private async onControl(request: Record<string, unknown>): Promise<object> {

@@ -274,7 +274,9 @@ export class Session implements SessionContext, Pollable {
     payload: Uint8Array,
   ): void {
     if (this.detached) return;
-    this.guard(() => this.replies.send({ opcode, sequence, socket, status, payload }));
+    // A number that is free again is no news to wake a guest for.
+    const quiet = opcode === OP.CLOSE;
+    this.guard(() => this.replies.send({ opcode, sequence, socket, status, payload }, quiet));
   }
 
   accept(listener: number, arrival: Arrival): boolean {

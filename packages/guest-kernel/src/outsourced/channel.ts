@@ -21,6 +21,7 @@ import { Conduit } from "./conduit.ts";
 
 const CALLS_WAITING_MAX = 65536;
 const BATCH = 1024;
+const QUIET_DELAY = 5;
 const EMPTY = new Uint8Array(0);
 
 export interface Reply {
@@ -40,6 +41,8 @@ export interface ChannelHandlers {
   defer(turn: () => void): void;
   /** A blocking call took the doorbell: look at the queue soon. */
   onMissedDoorbell(): void;
+  /** Calls once after `delay` milliseconds, without keeping the program alive. */
+  after(delay: number, fire: () => void): void;
   /** Runs what reads the agent's bytes: a breach ends the attachment. */
   guard(work: () => void): void;
 }
@@ -53,6 +56,7 @@ export class Channel implements Pollable {
   private readonly replies: RingConsumer;
   private readonly waiting = new Map<number, (reply: Reply) => void>();
   private sequence = 0;
+  private tellsLater = false;
   alive = true;
 
   constructor(attachment: Attachment, handlers: ChannelHandlers) {
@@ -89,6 +93,22 @@ export class Channel implements Pollable {
     this.sequence = (this.sequence + 1) >>> 0;
     if (done !== undefined) this.waiting.set(this.sequence, done);
     this.calls.send({ opcode, sequence: this.sequence, socket, status: 0, payload });
+  }
+
+  /**
+   * Sends a call that nobody waits for: the agent gets it with the next one, or within
+   * QUIET_DELAY milliseconds. Many short connections then wake it half as often.
+   */
+  callSoon(opcode: number, socket: number, payload: Uint8Array): void {
+    if (!this.alive) return;
+    this.sequence = (this.sequence + 1) >>> 0;
+    this.calls.send({ opcode, sequence: this.sequence, socket, status: 0, payload }, true);
+    if (this.tellsLater) return;
+    this.tellsLater = true;
+    this.handlers.after(QUIET_DELAY, () => {
+      this.tellsLater = false;
+      if (this.alive) this.guard(() => this.calls.tell());
+    });
   }
 
   /**

@@ -3,7 +3,7 @@
  * write for each. The peer is the host agent (a guest's own region) or another guest (a pair
  * region, where one of the two has the agent's side of the layout).
  */
-import { CCB, FLAG } from "@outsock/abi";
+import { CCB } from "@outsock/abi";
 import {
   ccbWord,
   checkRing,

@@ -153,6 +153,7 @@ export class Link {
       },
       defer: this.options.defer,
       onMissedDoorbell: () => this.loop.expect(this.channel),
+      after: this.options.after,
       guard: (work) => this.guard(work),
     });
 

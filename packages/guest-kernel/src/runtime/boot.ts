@@ -40,6 +40,8 @@ export interface GuestConfig {
   pod?: boolean;
   /** Container of the pod. */
   container?: string;
+  /** How long a pod's process waits for an agent that is not there yet, ms; 30 s by default. */
+  wait?: number;
   /** Leaves the host's network reachable: for kernels without seccomp. */
   keepHostNetwork?: boolean;
   /**
@@ -49,7 +51,7 @@ export interface GuestConfig {
   family?: "outsourced" | "passthrough";
 }
 
-/** How long a pod's process waits for an agent, which may be starting or be replaced, ms. */
+/** The agent of a pod may be starting, or be replaced: milliseconds. */
 const POD_AGENT_TIMEOUT = 30_000;
 const POD_AGENT_RETRY = 200;
 
@@ -114,7 +116,8 @@ function attach(kernel: Kernel, config: GuestConfig, natives: Natives, host: Loo
 const PASSING = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EAGAIN"]);
 
 function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
-  const deadline = performance.now() + (config.pod ? POD_AGENT_TIMEOUT : 0);
+  const patience = config.pod ? (config.wait ?? POD_AGENT_TIMEOUT) : 0;
+  const deadline = performance.now() + patience;
   for (;;) {
     try {
       return attach(kernel, config, natives, host);
@@ -126,7 +129,7 @@ function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host:
       }
       if (config.pod && PASSING.has(error.code)) {
         return fail(
-          `no Outsock host agent answers on ${config.agent} for ${POD_AGENT_TIMEOUT / 1000} s: ` +
+          `no Outsock host agent answers on ${config.agent} for ${patience / 1000} s: ` +
             `${error.message}; look at its DaemonSet's pod on this node`,
         );
       }

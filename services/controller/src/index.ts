@@ -1,0 +1,2 @@
+export { buildController, type Controller } from "./app.ts";
+export { type ControllerConfig, readControllerConfig } from "./config.ts";
