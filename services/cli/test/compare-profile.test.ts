@@ -109,7 +109,7 @@ it.skipIf(missingProgram() !== undefined)(
       const tiers = await profileTiers(
         profile,
         {
-          launcher: new LocalLauncher(processes, scratch, options.scale, profile),
+          launcher: new LocalLauncher(processes, scratch, options, profile),
           startGenerator: () => startGenerator(processes, { ...options, warmUpSeconds: 0.2 }),
         },
         new LineProgress(() => {}),

@@ -34,7 +34,7 @@ export async function compare(options: CompareOptions): Promise<number> {
 
   const scratch = mkdtempSync(join(tmpdir(), "outsock-compare-"));
   const processes = new ProcessSet(scratch);
-  const launcher = new LocalLauncher(processes, scratch, options.scale, options.profile);
+  const launcher = new LocalLauncher(processes, scratch, options, options.profile);
   const laboratory: Laboratory = {
     launcher,
     startGenerator: () => startGenerator(processes, options),

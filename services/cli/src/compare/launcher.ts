@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Mode } from "./modes.ts";
+import type { CompareOptions, Database } from "./options.ts";
 import type { ManagedProcess, ProcessSet } from "./processes.ts";
 
 /** The tiers, in the order in which they boot. */
@@ -62,18 +63,25 @@ interface TierStart {
   reachedAt(port: number): string;
 }
 
+type DataSetting = Pick<CompareOptions, "database" | "scale">;
+
+const DATABASE_SETTINGS: Readonly<Record<Database, Readonly<Record<string, string>>>> = {
+  standard: {},
+  light: { RUBIS_DB_KEEP_RESULTS: "1000" },
+};
+
 /** Boots the tiers on this machine, natively or as guests of a private agent. */
 export class LocalLauncher implements Launcher {
   readonly #processes: ProcessSet;
   readonly #directory: string;
-  readonly #scale: number;
+  readonly #data: DataSetting;
   readonly #profile: string | undefined;
 
   /** @param profile directory for the CPU profiles of native tiers */
-  constructor(processes: ProcessSet, scratch: string, scale: number, profile?: string) {
+  constructor(processes: ProcessSet, scratch: string, data: DataSetting, profile?: string) {
     this.#processes = processes;
     this.#directory = scratch;
-    this.#scale = scale;
+    this.#data = data;
     this.#profile = profile;
     mkdirSync(join(this.#directory, "tmp"));
     mkdirSync(join(this.#directory, "run"), { mode: 0o700 });
@@ -159,7 +167,7 @@ export class LocalLauncher implements Launcher {
     publishedPort: number | undefined,
   ): TierStart {
     const env: Record<string, string> = {
-      db: { RUBIS_SCALE: String(this.#scale) },
+      db: { RUBIS_SCALE: String(this.#data.scale), ...DATABASE_SETTINGS[this.#data.database] },
       app: { DATABASE_URL: upstream },
       web: { APP_URL: upstream },
     }[tier];

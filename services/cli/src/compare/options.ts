@@ -5,7 +5,8 @@ import { isMode, MODES, type Mode } from "./modes.ts";
  * How much the database has to do, and so which share of an interaction is network. Statements are
  * prepared in both.
  * - standard: the data set at `--scale`, 1,000 items for sale by default
- * - light: 100 items for sale, so that pages and result sets are short: the network-bound case
+ * - light: 100 items for sale, and the database gives a result of up to a second ago again: the
+ *   network-bound case
  */
 const DATABASES = ["standard", "light"] as const;
 export type Database = (typeof DATABASES)[number];

@@ -144,7 +144,7 @@ const DATABASE_MEANINGS: Readonly<Record<Database, string>> = {
   standard:
     "standard: prepared statements. What the database and the pages cost is the same in every mode and hides part of what the network costs; --database light shows more of it",
   light:
-    "light: prepared statements over few rows, so that little but the network is left (--database light)",
+    "light: prepared statements over few rows, and results of up to a second ago given again, so that little but the network is left (--database light)",
 };
 
 const NOTES = [
