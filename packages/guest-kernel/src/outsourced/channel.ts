@@ -2,10 +2,11 @@
  * One attachment to a host agent: the port, the call and reply rings, and who waits for what. It
  * ends with its agent; the link above makes another one.
  */
-import { CCB, ERRNO, EVENT, FLAG, HEADER, OP } from "@outsock/abi";
+import { CCB, ERRNO, EVENT, FLAG, HEADER, OP, PROTOCOL_SHORTCUT } from "@outsock/abi";
 import { drainBytes, sendByte, waitReadable } from "@outsock/hostsys";
 import {
   ccbWord,
+  type GrownRings,
   type Pollable,
   Port,
   type PortCounters,
@@ -41,6 +42,8 @@ export interface ChannelHandlers {
   defer(turn: () => void): void;
   /** A blocking call took the doorbell: look at the queue soon. */
   onMissedDoorbell(): void;
+  /** Rings that have grown, of all regions of this process. */
+  readonly grown: GrownRings;
   /** Calls once after `delay` milliseconds, without keeping the program alive. */
   after(delay: number, fire: () => void): void;
   /** Runs what reads the agent's bytes: a breach ends the attachment. */
@@ -62,7 +65,11 @@ export class Channel implements Pollable {
   constructor(attachment: Attachment, handlers: ChannelHandlers) {
     const { fd, layout, memory } = attachment;
     this.attachment = attachment;
-    this.conduit = new Conduit(memory, layout, "guest");
+    this.conduit = new Conduit(memory, layout, "guest", {
+      windows: layout.version >= PROTOCOL_SHORTCUT,
+      grown: handlers.grown,
+      onShrink: (offset, length) => attachment.mapping.discard(offset, length),
+    });
     this.handlers = handlers;
     Atomics.store(memory.words, HEADER.GUEST_SLEEPING, 1);
     this.port = new Port(

@@ -522,6 +522,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     this.link.forget(this);
     this.closePair();
     const { wire } = this;
+    wire?.tx.close();
     this.wire = undefined;
     if (wire?.pair !== undefined) this.link.leavePair(wire.pair, wire.number);
     if (this.lifeline !== -1) closeFd(this.lifeline);
@@ -599,6 +600,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     } else if (this.state === "connected" && !this.reset) {
       this.resetBy(ERRNO.ECONNRESET);
     }
+    this.wire?.tx.close();
     this.changed();
   }
 
