@@ -6,7 +6,7 @@ export interface NodeHttpOptions {
   version: string;
   /** Sentences that say why the agent cannot serve pods; none = ready. */
   troubles(): string[];
-  guests(): ContainerStatus[];
+  guests(): Promise<ContainerStatus[]>;
 }
 
 /** Builds it; it does not listen yet. */
