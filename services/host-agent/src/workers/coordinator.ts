@@ -10,11 +10,11 @@
  * How long an end waits: the kernel has the accepted side ready before connect(2) of the other
  * side completes, so the other end is offered within a few turns of its worker's event loop. Each
  * worker that may have it (shared-counts.ts) is asked to say when it has made such turns, and its
- * answer comes after its offers. A worker that is too busy to answer in WAIT_MAX is not waited
- * for: that connection is relayed.
+ * answer comes after its offers: well below a millisecond where a processor is idle. A worker that
+ * is too busy to answer in WAIT_MAX is not waited for: that connection is relayed.
  *
- * A pair is announced to both guests before a slot of it is given out; matches wait for that
- * within the same limit, so a guest that cannot take the pair falls back to the relay.
+ * A pair is announced to both guests before a slot of it is given out; matches wait for that, for
+ * PAIR_MAX at most, so guests of which one cannot take the pair fall back to the relay.
  *
  * - Descriptors: an offer's is ours until `unmatched`; those of an announcement until it is
  *   answered; a shortcut's until its end. A worker that dies leaves them here.
@@ -27,8 +27,10 @@ import type { SharedCounts } from "./shared-counts.ts";
 import { Turns } from "./turns.ts";
 import { FIRST_SHARED_PAIR } from "./worker-broker.ts";
 
-/** Milliseconds that an end waits at most; no byte of it moves meanwhile. */
-export const WAIT_MAX = 20;
+/** Milliseconds that an end waits for the other one at most; no byte of it moves meanwhile. */
+export const WAIT_MAX = 100;
+/** The first shortcut of two guests waits longer at most: for their pair to be made and taken. */
+export const PAIR_MAX = 500;
 /** After so many broken pairs two guests get no further one. */
 const BROKEN_MAX = 3;
 
@@ -49,6 +51,8 @@ interface End extends RemoteOffer {
 interface Match {
   client: End;
   server: End;
+  /** Stops the clock, while it waits for its pair. */
+  cancel(): void;
 }
 
 interface SharedPair {
@@ -147,9 +151,9 @@ export class Coordinator {
       // Two ends of one worker find each other there.
       if (found === undefined || found.worker === end.worker) continue;
       this.forget(found);
-      end.cancel = found.cancel;
+      found.cancel();
       const [client, server] = end.kind === "connected" ? [end, found] : [found, end];
-      this.match({ client, server });
+      this.match({ client, server, cancel: () => {} });
       return;
     }
     for (let worker = 0; worker < counts.workers; worker++) {
@@ -161,7 +165,10 @@ export class Coordinator {
       return;
     }
     for (const proof of end.proofs) this.waiting.set(`${end.kind} ${proof}`, end);
-    end.cancel = after(WAIT_MAX, () => this.tooLate(end));
+    end.cancel = after(WAIT_MAX, () => {
+      this.forget(end);
+      this.unmatched(end, PATH.NOT_IN_TIME);
+    });
   }
 
   private forget(end: End): void {
@@ -174,20 +181,6 @@ export class Coordinator {
   private unmatched(end: End, why: number): void {
     end.cancel();
     this.options.tell(end.worker, { say: "unmatched", offer: end.offer, why });
-  }
-
-  /** The time of `end` is over, alone or in a match that waits for its pair. */
-  private tooLate(end: End): void {
-    this.forget(end);
-    for (const { matches } of this.pairsById.values()) {
-      for (const match of matches) {
-        if (match.client !== end && match.server !== end) continue;
-        matches.delete(match);
-        this.relay(match, PATH.NOT_IN_TIME);
-        return;
-      }
-    }
-    this.unmatched(end, PATH.NOT_IN_TIME);
   }
 
   private lookForTurns(): void {
@@ -218,6 +211,7 @@ export class Coordinator {
         const { client, server } = match;
         if (!is(client) && !is(server)) continue;
         matches.delete(match);
+        match.cancel();
         this.unmatched(is(client) ? server : client, PATH.REMOTE_PEER);
         drop(is(client) ? client : server);
         return;
@@ -228,7 +222,8 @@ export class Coordinator {
 
   // Matches
 
-  private relay({ client, server }: Match, why: number): void {
+  private relay({ client, server, cancel }: Match, why: number): void {
+    cancel();
     // The accepting side first: what the connecting one sends is read there.
     this.unmatched(server, why);
     this.unmatched(client, why);
@@ -243,8 +238,14 @@ export class Coordinator {
     }
     const shared = this.pairs.get(key) ?? this.makePair(key, match);
     if (shared === undefined) this.relay(match, PATH.NO_ROOM);
-    else if (shared.announcing.size > 0) shared.matches.add(match);
-    else this.join(shared, match);
+    else if (shared.announcing.size === 0) this.join(shared, match);
+    else {
+      shared.matches.add(match);
+      match.cancel = this.options.after(PAIR_MAX, () => {
+        shared.matches.delete(match);
+        this.relay(match, PATH.NOT_IN_TIME);
+      });
+    }
   }
 
   /** @returns undefined when there is no memory or no descriptor */
@@ -289,6 +290,7 @@ export class Coordinator {
   /** Both guests have the pair: gives the connection a slot of it. */
   private join({ pair }: SharedPair, match: Match): void {
     const { client, server } = match;
+    match.cancel();
     const slot = pair.allocate();
     if (slot === undefined) {
       this.relay(match, PATH.NO_ROOM);
@@ -303,7 +305,6 @@ export class Coordinator {
       [server, other(clientSide)],
       [client, clientSide],
     ] as const) {
-      end.cancel();
       this.options.tell(end.worker, {
         say: "matched",
         offer: end.offer,
@@ -390,7 +391,7 @@ export class Coordinator {
             : [match.server, match.client];
         if (own.worker !== worker) continue;
         matches.delete(match);
-        own.cancel();
+        match.cancel();
         closeFd(own.fd);
         this.unmatched(rest, PATH.REMOTE_PEER);
       }

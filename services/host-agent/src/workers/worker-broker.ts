@@ -40,6 +40,8 @@ interface Out {
   fd: number;
   waitsHere: boolean;
   waitsThere: boolean;
+  /** Accepted ends elsewhere may wait for it; takes that back. */
+  uncount: () => void;
   /** Why there is no shortcut, as far as it is known (PATH). */
   why: number;
 }
@@ -120,6 +122,7 @@ export class WorkerBroker implements Matchmaker {
       fd: -1,
       waitsHere: true,
       waitsThere: true,
+      uncount: offer.kind === "connected" ? counts.connecting(worker) : () => {},
       why: PATH.REMOTE_PEER,
     };
     this.byOffer.set(offer, out);
@@ -254,6 +257,7 @@ export class WorkerBroker implements Matchmaker {
   }
 
   private forget(out: Out): void {
+    out.uncount();
     this.byOffer.delete(out.offer);
     this.byNumber.delete(out.number);
   }
