@@ -176,7 +176,8 @@ describe.skipIf(!BUILT)("agent of two workers", () => {
       b.process.kill("SIGKILL");
       await until("both are gone", async () => (await box.status())!.guests.length === 0);
       // The first round opens what each worker opens once.
-      const most: number = (before ??= descriptors(agent.pid).length);
+      before ??= descriptors(agent.pid).length;
+      const most = before;
       await until(
         "nothing is left",
         () => descriptors(agent.pid).length <= most && mappedRegions(agent.pid) === 0,
