@@ -242,6 +242,31 @@ describe.skipIf(!NODE_BUILT || reason !== undefined)(`pods as guests${why}`, () 
     expect(await early.ended).toMatchObject({ code: 0, stdout: "started\n", stderr: "" });
   });
 
+  test("a Node that cannot be a guest's: runs untouched, says why, and so does the agent", async () => {
+    const node = new TestNode(runtime);
+    await node.agent();
+    const pod = await node.pod("web");
+    const { NODE_OPTIONS } = pod.env();
+    const env = { NODE_OPTIONS: `--require ${program("old-node.cjs")} ${NODE_OPTIONS}` };
+    const outcome = await pod.guest(["-e", 'console.log("runs")'], { container: "old", env }).ended;
+    expect(outcome).toEqual({
+      code: 0,
+      signal: null,
+      stdout: "runs\n",
+      stderr: "outsock: no guest, but an ordinary process: Node.js 18.20.4 is older than 20\n",
+    });
+    expect(await (await node.get("/untouched")).json()).toEqual([
+      {
+        namespace: "shop",
+        pod: "web",
+        uid: pod.uid,
+        container: "old",
+        reason: "Node.js 18.20.4 is older than 20",
+      },
+    ]);
+    expect(await node.guests()).toEqual([]);
+  });
+
   describe("who is not of the pod", () => {
     test("a process of another pod, or of the node, at a pod's socket: refused, nobody else notices", async () => {
       const node = new TestNode(runtime);

@@ -157,10 +157,15 @@ export class Agent {
   }
 
   private onRequest(socket: Socket, request: Request, door: Door | undefined): void {
-    if (door !== undefined && request.request !== "attach") {
+    const { request: what } = request;
+    if (door !== undefined && what !== "attach" && what !== "untouched") {
       throw new Refused("EACCES", "a pod may attach here, and ask nothing");
     }
     switch (request.request) {
+      case "untouched":
+        door?.untouched(fdOf(socket), request);
+        socket.end('{"ok":true}\n');
+        break;
       case "attach":
         this.attach(
           socket,

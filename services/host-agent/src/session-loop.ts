@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import { PATH, PROTOCOL_SHORTCUT } from "@outsock/abi";
 import { closeFd, dupFd, sendWithFds, socketpair, watchProcessors } from "@outsock/hostsys";
-import { PollLoop } from "@outsock/ring";
+import { GrownRings, PollLoop } from "@outsock/ring";
 import type { AttachReply, Endpoint } from "@outsock/vrpc";
 import type { AgentLog } from "./agent-log.ts";
 import type { Listener } from "./listener.ts";
@@ -16,6 +16,9 @@ import { Session } from "./session.ts";
 import { Broker, type BrokerOptions, type Matchmaker } from "./shortcut/broker.ts";
 import { Lifelines } from "./shortcut/lifelines.ts";
 import { fdOf } from "./tcp-handle.ts";
+
+/** How often rings that have grown are looked at, ms. */
+const SWEEP_EVERY = 1000;
 
 /** Halt polling of the agent, microseconds. */
 const POLL = { start: 10, maximum: 200 };
@@ -61,6 +64,7 @@ export class SessionLoop {
   private readonly poll: PollLoop;
   private readonly directory: ListenerDirectory;
   private readonly lifelines = new Lifelines();
+  private readonly grown = new GrownRings((sweep) => void setTimeout(sweep, SWEEP_EVERY).unref());
   private readonly broker: Matchmaker;
   private readonly sessions = new Map<Session, (abort: boolean) => void>();
   private ending = false;
@@ -106,6 +110,7 @@ export class SessionLoop {
       directory: this.directory,
       lifelines: this.lifelines,
       broker: this.broker,
+      grown: this.grown,
       shortcuts: this.shortcutsFor(visitor),
       onListen: (listener) => hooks.onListen(listener),
       resolve: (name) => hooks.resolve(name),
