@@ -1,10 +1,11 @@
 /** An agent of several workers: guests balanced over them, shortcuts within and across. */
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { NODE_BUILT, removeFolder, runtimeFolder, TestNode } from "./node.ts";
 import { connectPeer, echoed, listenPeer } from "./peer.ts";
 import { descriptors, mappedRegions } from "./proc.ts";
 import type { TestProcess } from "./process.ts";
 import { guestPuppet, type Puppet } from "./puppet.ts";
-import { BUILT, freePort, program, type Sandbox, sandbox } from "./sandbox.ts";
+import { BUILT, freePort, program, type Sandbox, sandbox, whyNotRoot } from "./sandbox.ts";
 import { until } from "./wait.ts";
 
 const AT_ONCE = 3_000;
@@ -246,4 +247,41 @@ describe.skipIf(!BUILT)("a worker that breaks", () => {
     await a.connect("new", "b", 8081);
     await says(a, "new", "anew");
   }, 60_000);
+});
+
+const reason = whyNotRoot("unshare", "nsenter", "ip", "setpriv");
+const why = reason === undefined ? "" : ` (skipped: ${reason})`;
+
+describe.skipIf(!NODE_BUILT || reason !== undefined)(`node agent of two workers${why}`, () => {
+  let runtime: string;
+  beforeAll(() => {
+    runtime = runtimeFolder();
+  });
+  afterAll(() => removeFolder(runtime));
+
+  test("pods of two workers: shortcut between them, relay to who is no guest", async () => {
+    const node = new TestNode(runtime);
+    const agent = await node.agent(["--workers", "2"]);
+    const pods = [await node.pod("web-a"), await node.pod("web-b")];
+    const [a, b] = [await pods[0]!.puppet(), await pods[1]!.puppet()];
+    expect(workerOf(agent, "shop/web-a")).not.toBe(workerOf(agent, "shop/web-b"));
+    const outside = await (await node.pod("sidecar")).nativePuppet();
+    await b.listen("server", 8080);
+    await outside.listen("server", 8080);
+    await a.connect("to-b", pods[1]!.address, 8080);
+    await says(a, "to-b", "hello");
+    await a.connect("out", "10.77.0.3", 8080);
+    await says(a, "out", "hello");
+    expect(await node.guests()).toMatchObject([
+      { pod: "web-a", processes: 1, shortcut: { connections: 1 }, relay: { connections: 1 } },
+      { pod: "web-b", processes: 1, shortcut: { connections: 1 } },
+    ]);
+  }, 60_000);
+
+  test("--workers that is no number is refused with the usage", async () => {
+    const node = new TestNode(runtime);
+    await expect(node.agent(["--workers", "many"])).rejects.toThrow(
+      "--workers must be a number from 1 to 64",
+    );
+  });
 });

@@ -81,6 +81,8 @@ export class WorkerPool {
   private nextSession = 1;
   private nextQuestion = 1;
   private stopping = false;
+  /** Why a worker ended before it ran. */
+  private reason: string | undefined;
 
   constructor(options: WorkerPoolOptions) {
     this.options = options;
@@ -107,9 +109,10 @@ export class WorkerPool {
     }
   }
 
-  /** Resolves when every worker runs. */
+  /** Resolves when every worker runs. @throws Error when one does not come up */
   async ready(): Promise<void> {
     while (!this.seats.every(({ ready }) => ready)) {
+      if (this.reason !== undefined) throw new Error(`a worker did not start: ${this.reason}`);
       await new Promise<void>((resolve) => this.onReady.push(resolve));
     }
   }
@@ -237,11 +240,16 @@ export class WorkerPool {
     thread.once("exit", () => this.ended(seat));
   }
 
+  private wakeStarters(): void {
+    for (const resolve of this.onReady.splice(0)) resolve();
+  }
+
   private tell(seat: Seat, message: ToWorker): void {
     seat.thread?.postMessage(message);
   }
 
   private broken(seat: Seat, reason: string): void {
+    if (!seat.ready) this.reason = reason;
     this.options.log.warn(
       { worker: seat.number, reason },
       "a worker broke; another one is started",
@@ -252,7 +260,7 @@ export class WorkerPool {
     switch (message.say) {
       case "ready":
         seat.ready = true;
-        for (const resolve of this.onReady.splice(0)) resolve();
+        this.wakeStarters();
         break;
       case "left":
         this.left(message.session);
@@ -296,6 +304,7 @@ export class WorkerPool {
   }
 
   private ended(seat: Seat): void {
+    if (!seat.ready) this.wakeStarters();
     seat.thread = undefined;
     seat.ready = false;
     seat.names?.close();
