@@ -28,9 +28,9 @@ import { Turns } from "./turns.ts";
 import { FIRST_SHARED_PAIR } from "./worker-broker.ts";
 
 /** Milliseconds that an end waits for the other one at most; no byte of it moves meanwhile. */
-export const WAIT_MAX = 100;
+const WAIT_MAX = 100;
 /** The first shortcut of two guests waits longer at most: for their pair to be made and taken. */
-export const PAIR_MAX = 500;
+const PAIR_MAX = 500;
 /** After so many broken pairs two guests get no further one. */
 const BROKEN_MAX = 3;
 

@@ -1,5 +1,5 @@
 /** The option `--workers`. */
-export const WORKERS_MAX = 64;
+const WORKERS_MAX = 64;
 
 /** @throws Error, a sentence for the user */
 export function parseWorkers(text: string): number {

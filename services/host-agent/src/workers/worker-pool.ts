@@ -25,7 +25,7 @@ import { SharedCounts } from "./shared-counts.ts";
 /** One that lived shorter is not started again before this time, milliseconds. */
 const RESTART_MIN = 1000;
 /** A worker that does not answer by then is left out of a report. */
-const REPORT_MAX = 1000;
+const REPORT_MAX = 4000;
 const STOP_MAX = 2000;
 
 export interface WorkerPoolOptions {
