@@ -85,15 +85,18 @@ export class EventLoop {
 
   private enter(work: () => void): void {
     this.depth++;
+    let begun = false;
     try {
       if (this.depth === 1) this.runPending();
+      begun = true;
       work();
       // Ticks may post.
       if (this.depth === 1) this.host.tick();
       this.runPending();
     } finally {
       this.depth--;
-      if (this.pending.length > 0) this.later(() => {});
+      if (!begun) this.later(work);
+      else if (this.pending.length > 0) this.later(() => {});
     }
   }
 
