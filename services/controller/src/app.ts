@@ -16,6 +16,7 @@ import { isGoing, trimPod, usesDriver } from "./pods/facts.ts";
 import { PodIndex, vmOfPod } from "./pods/index-by-vm.ts";
 import { PodReconciler } from "./pods/reconciler.ts";
 import type { Pod } from "./pods/types.ts";
+import { UntouchedWatch } from "./pods/untouched.ts";
 import { buildHttp, buildWebhook } from "./server.ts";
 import { VirtualMachineReconciler } from "./vm/reconciler.ts";
 import type { VirtualMachine, Workload } from "./vm/types.ts";
@@ -175,7 +176,7 @@ export function buildController(options: ControllerOptions): Controller {
         }
       }
       for (const pod of pods.list()) if (isOfInterest(pod)) queues.pod.add(keyOf(pod));
-      await aborted(lost);
+      await untouched.run(lost);
       await Promise.all(Object.values(queues).map((one) => one.stop()));
     },
   });
@@ -184,6 +185,14 @@ export function buildController(options: ControllerOptions): Controller {
     () => election.isLeader,
     () => Object.fromEntries(Object.entries(queues).map(([kind, one]) => [kind, one.depth])),
   );
+  const untouched = new UntouchedWatch({
+    clock,
+    log,
+    events,
+    agents,
+    pods: () => pods.list(),
+    onCount: (containers) => metrics.untouched.set(containers),
+  });
   let webhook: (FastifyInstance & { server: import("node:https").Server }) | undefined;
   let listening = false;
   const keeper = new CertificateKeeper({
