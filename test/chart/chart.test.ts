@@ -235,6 +235,56 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     expect(annotations("default.yaml")?.["helm.sh/resource-policy"]).toBeUndefined();
   });
 
+  test("the hook and the controller are told what the release keeps and leaves out", () => {
+    const said = (values: string, name: string) =>
+      pods(rendered(values))
+        .flatMap(({ spec }) => spec.containers.flatMap(({ env = [] }) => env))
+        .filter((variable) => variable.name === name)
+        .map(({ value }) => value);
+    expect(new Set(said("default.yaml", "OUTSOCK_KEEP_VIRTUAL_MACHINES"))).toEqual(
+      new Set(["false"]),
+    );
+    expect(new Set(said("no-policies.yaml", "OUTSOCK_KEEP_VIRTUAL_MACHINES"))).toEqual(
+      new Set(["true"]),
+    );
+    // Without the resource in the release, Helm does not take it away.
+    expect(new Set(said("no-webhook.yaml", "OUTSOCK_KEEP_VIRTUAL_MACHINES"))).toEqual(
+      new Set(["true"]),
+    );
+    expect(said("default.yaml", "OUTSOCK_EXCLUDED_NAMESPACES")[0]).toBe(
+      "kube-system,outsock-system,kube-node-lease,kube-public",
+    );
+  });
+
+  test("no right that the controller or the hook does not use: nobody gets what can be listed", () => {
+    const rights = rendered("default.yaml")
+      .filter(({ kind }) => kind === "ClusterRole")
+      .map(({ metadata, rules = [] }) => [
+        metadata.name,
+        rules.map(({ resources, verbs }) => `${resources}: ${verbs}`),
+      ]);
+    expect(Object.fromEntries(rights)).toEqual({
+      "outsock-system-outsock-controller": [
+        "virtualmachines: list,watch,patch",
+        "virtualmachines/status: patch",
+        "virtualmachines/finalizers: update",
+        "deployments: list,watch,create,patch,delete",
+        "statefulsets,daemonsets: list,watch,patch",
+        "pods: list,watch",
+        "events: create,patch",
+        "mutatingwebhookconfigurations: get,patch",
+      ],
+      "outsock-system-outsock-uninstall": [
+        "mutatingwebhookconfigurations: delete",
+        "deployments,statefulsets,daemonsets: list,patch",
+        "pods: list",
+        "pods/eviction: create",
+        "virtualmachines: list,patch",
+        "virtualmachines/status: patch",
+      ],
+    });
+  });
+
   test("the certificates' Secret and the webhook: no content that an upgrade would put back", () => {
     const manifests = rendered("default.yaml");
     const secret = manifests.find(({ kind }) => kind === "Secret") as object;
@@ -279,6 +329,10 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     expect(notes()).toContain("--set rubis.enabled=true");
     expect(notes("--set", "rubis.enabled=true")).toContain(
       "kubectl -n ns port-forward service/outsock-rubis-web 8080:80",
+    );
+    expect(notes()).toContain("VirtualMachines and their pods too");
+    expect(notes("--set", "crds.keep=true")).toContain(
+      "VirtualMachines stay, as ordinary Deployments",
     );
     expect(notes("--set", "webhook.enabled=false")).toContain("The webhook is off");
   });
