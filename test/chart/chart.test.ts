@@ -256,7 +256,7 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     );
   });
 
-  test("no right that the controller or the hook does not use: nobody gets what can be listed", () => {
+  test("no right that the controller or the hook does not use: nobody may get what is only listed", () => {
     const rights = rendered("default.yaml")
       .filter(({ kind }) => kind === "ClusterRole")
       .map(({ metadata, rules = [] }) => [
@@ -271,6 +271,7 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
         "deployments: list,watch,create,patch,delete",
         "statefulsets,daemonsets: list,watch,patch",
         "pods: list,watch",
+        "namespaces: get",
         "events: create,patch",
         "mutatingwebhookconfigurations: get,patch",
       ],

@@ -14,6 +14,7 @@ import { WorkQueue } from "./kube/work-queue.ts";
 import { Metrics } from "./metrics.ts";
 import { isGoing, trimPod, usesDriver } from "./pods/facts.ts";
 import { PodIndex, vmOfPod } from "./pods/index-by-vm.ts";
+import { Namespaces } from "./pods/namespaces.ts";
 import { PodReconciler } from "./pods/reconciler.ts";
 import type { Pod } from "./pods/types.ts";
 import { UntouchedWatch } from "./pods/untouched.ts";
@@ -91,11 +92,14 @@ export function buildController(options: ControllerOptions): Controller {
   );
   const agents = new Agents({ clock, log, port: config.agentPort, pods: () => index.agents() });
 
+  const namespaces = new Namespaces({ api, clock, log, excluded: config.excludedNamespaces });
+
   const vmReconciler = new VirtualMachineReconciler({
     api: leading,
     clock,
     events,
     agents,
+    namespaces,
     guestImage: config.guestImage,
     vms,
     deployments,
@@ -106,6 +110,7 @@ export function buildController(options: ControllerOptions): Controller {
     clock,
     events,
     agents,
+    namespaces,
     get: (key) => pods.get(key),
     workload,
   });
