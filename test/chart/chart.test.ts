@@ -306,8 +306,30 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     ["agent.hostDirectory=var/", "agent.hostDirectory must be an absolute path"],
     ["rubis.service.nodePort=30080", "rubis.service.nodePort needs rubis.service.type=NodePort"],
     ["rubis.now=yesterday", "rubis.now must be a time in ISO 8601"],
+    ["rubis.now=2025-13-45", "rubis.now must be a time in ISO 8601"],
+    ["image.registry=https://registry.example.org", "image.registry must be a host"],
+    ["image.prefix=Outsock", "image.prefix must be of small letters"],
+    [
+      "guest.image=registry.example.org/Outsock/guest:1",
+      "guest.image must be a whole image reference",
+    ],
+    ["agent.hostDirectory=/var/../lib", "agent.hostDirectory must be an absolute path without .."],
+    [
+      "webhook.excludedNamespaces={BAD NS}",
+      "'/webhook/excludedNamespaces/0': 'BAD NS' does not match",
+    ],
+    ["rubis.db.scale=0.0", "rubis.db.scale must be more than 0 and at most 1000"],
+    ["agent=null", "missing property 'agent'"],
   ])("%s given: refused with the place and what it may be", (value, message) => {
     expect(refusal(value)).toContain(message);
+  });
+
+  test("rubis.db.scale a fraction, which --set makes a text of: taken", () => {
+    const { containers } = tier(
+      rendered("rubis-one-node.yaml", "--set", "rubis.db.scale=0.1"),
+      "db",
+    );
+    expect(containers[0]?.env).toContainEqual({ name: "RUBIS_SCALE", value: "0.1" });
   });
 
   /** Helm renders notes only towards a cluster, so a copy of the chart has them as an object. */
