@@ -10,7 +10,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const CHART = join(ROOT, "charts/outsock");
 const KUBERNETES = "1.34";
 
-export interface Container {
+interface Container {
   name: string;
   image: string;
   command?: string[];
@@ -34,11 +34,11 @@ export interface PodSpec {
   securityContext?: { runAsNonRoot?: boolean; seccompProfile?: { type: string } };
   containers: Container[];
   initContainers?: Container[];
-  volumes?: Record<string, unknown>[];
+  volumes?: ({ name: string } & Record<string, unknown>)[];
   affinity?: unknown;
 }
 
-export interface Rule {
+interface Rule {
   apiGroups?: string[];
   resources?: string[];
   resourceNames?: string[];
