@@ -1,32 +1,10 @@
-/** The functions of CPU profiles (`node --cpu-prof`) in which most time went. */
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+/** What CPU profiles say: the functions in which most time went, and flame graphs. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { flameOf, flamePage } from "./flame-graph.ts";
+import { IDLE, type Profile, placeOf } from "./profile.ts";
 
 const SHOWN = 15;
-
-interface CallFrame {
-  readonly functionName: string;
-  readonly url: string;
-  readonly lineNumber: number;
-}
-
-interface Profile {
-  readonly nodes: readonly {
-    readonly id: number;
-    readonly children?: readonly number[];
-    readonly callFrame: CallFrame;
-  }[];
-  readonly samples: readonly number[];
-  readonly timeDeltas: readonly number[];
-}
-
-/** Idle time is no work; the share is of the time that is left. */
-const IDLE = new Set(["(idle)", "(root)"]);
-
-function placeOf({ functionName, url, lineNumber }: CallFrame): string {
-  const file = url === "" ? "" : ` ${basename(url)}:${lineNumber + 1}`;
-  return `${functionName === "" ? "(anonymous)" : functionName}${file}`;
-}
 
 export function hotSpots(profile: Profile): { readonly place: string; readonly share: number }[] {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
@@ -55,17 +33,39 @@ export function hotSpots(profile: Profile): { readonly place: string; readonly s
     .map(([place, time]) => ({ place, share: time / total }));
 }
 
-/** Text about every profile of a directory. */
-export function describeProfiles(directory: string): string {
+function profilesOf(directory: string): { readonly name: string; readonly profile: Profile }[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith(".cpuprofile"))
     .sort()
-    .map((name) => {
-      const profile = JSON.parse(readFileSync(join(directory, name), "utf8")) as Profile;
+    .map((name) => ({
+      name,
+      profile: JSON.parse(readFileSync(join(directory, name), "utf8")) as Profile,
+    }));
+}
+
+/** Text about every profile of a directory. */
+export function describeProfiles(directory: string): string {
+  return profilesOf(directory)
+    .map(({ name, profile }) => {
       const lines = hotSpots(profile).map(
         ({ place, share }) => `  ${(share * 100).toFixed(1).padStart(5)} %  ${place}\n`,
       );
       return `${name}\n${lines.join("")}`;
     })
     .join("\n");
+}
+
+/** Writes a page of flame graphs beside the profiles of each work; gives the pages' paths. */
+export function drawProfiles(directory: string, works: readonly string[]): string[] {
+  const profiles = profilesOf(directory);
+  return works.flatMap((work) => {
+    const own = profiles.filter(({ name }) => name.startsWith(`${work}-`));
+    if (own.length === 0) return [];
+    const graphs = own.map(({ name, profile }) =>
+      flameOf(name.slice(work.length + 1, -".cpuprofile".length), profile),
+    );
+    const file = join(directory, `${work}.html`);
+    writeFileSync(file, flamePage(work, graphs));
+    return [file];
+  });
 }

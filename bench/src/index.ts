@@ -1,2 +1,4 @@
-export type { Report, Row } from "./report.ts";
-export { MODES, PATHS, WORKS } from "./works.ts";
+export type { GoalResult } from "./goals.ts";
+export type { Report } from "./report.ts";
+export type { Row } from "./rows.ts";
+export { MODES, PATHS, WORK_NAMES } from "./works.ts";

@@ -1,11 +1,12 @@
 /** `npm run bench`. */
 import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { describeProfiles } from "./hot-spots.ts";
+import { describeProfiles, drawProfiles } from "./hot-spots.ts";
 import { measure, type Results } from "./measure.ts";
 import { OptionsEnd, type Plan, parseOptions } from "./options.ts";
 import { ProcessError } from "./processes.ts";
-import { reportOf, tableOf } from "./report.ts";
+import { reportOf } from "./report.ts";
+import { markdownOf, tableOf } from "./table.ts";
 
 /** Exit codes of a process that a signal ended, as a shell tells them. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -61,9 +62,16 @@ async function run(plan: Plan): Promise<number> {
   }
   progress.clear();
   const report = reportOf(results, exitCode === 0);
-  process.stdout.write(report.rows.length === 0 ? "nothing measured\n" : `${tableOf(report)}\n`);
+  const text = plan.markdown ? markdownOf(report) : tableOf(report);
+  process.stdout.write(report.rows.length === 0 ? "nothing measured\n" : `${text}\n`);
   if (plan.json !== undefined) writeFileSync(plan.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (plan.profile !== undefined) process.stdout.write(`\n${describeProfiles(plan.profile)}`);
+  if (plan.profile !== undefined) {
+    process.stdout.write(`\n${describeProfiles(plan.profile)}`);
+    const works = plan.works.map(({ name }) => name);
+    for (const page of drawProfiles(plan.profile, works)) {
+      process.stdout.write(`flame graphs: ${page}\n`);
+    }
+  }
   return exitCode;
 }
 

@@ -1,7 +1,8 @@
 /** Interleaved rounds: every round takes one sample in every setup of the work. */
-import { Block, type Measured, type Setup, setupName } from "./block.ts";
+import { Block, type Measured } from "./block.ts";
 import type { Plan } from "./options.ts";
-import { BASELINE, type Work } from "./works.ts";
+import { type Setup, setupName, setupsOf } from "./setups.ts";
+import type { Work } from "./works.ts";
 
 /** The samples of one round. */
 export type Round = ReadonlyMap<Setup, Measured>;
@@ -15,11 +16,6 @@ export interface Results {
 
 /** A warm-up takes that many times the length of a sample. */
 const WARM_UP = 2;
-
-export function setupsOf({ modes, paths }: Pick<Plan, "modes" | "paths">): readonly Setup[] {
-  const guests = modes.flatMap((mode) => paths.map((path) => ({ mode, path })));
-  return [{ mode: BASELINE, path: undefined }, ...guests];
-}
 
 /** There and back again, and each time begun one further on: no setup has a place of its own. */
 export function orderOf<T>(setups: readonly T[], round: number): T[] {
@@ -35,22 +31,24 @@ export async function measure(
   progress: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const work of plan.works) {
-    const setups = setupsOf(plan);
-    const block = new Block({ work, setups, profile: plan.profile, signal });
+  const { profile, workers } = plan;
+  for (const [index, work] of plan.works.entries()) {
+    const place = `${work.name} (${index + 1} of ${plan.works.length})`;
+    const setups = setupsOf(work, plan.modes, plan.paths);
+    const block = new Block({ work, setups, profile, workers, signal });
     const result: Results = { work, setups, rounds: [] };
     results.push(result);
     try {
-      progress(`${work.name}: starting`);
+      progress(`${place}: starting`);
       await block.start();
       for (const setup of setups) {
-        progress(`${work.name}: warm-up, ${setupName(setup)}`);
+        progress(`${place}: warm-up, ${setupName(setup)}`);
         await block.measure(setup, plan.seconds * WARM_UP);
       }
       for (let round = 0; round < plan.rounds; round++) {
         const samples = new Map<Setup, Measured>();
         for (const setup of orderOf(setups, round)) {
-          progress(`${work.name}: round ${round + 1} of ${plan.rounds}, ${setupName(setup)}`);
+          progress(`${place}: round ${round + 1} of ${plan.rounds}, ${setupName(setup)}`);
           samples.set(setup, await block.measure(setup, plan.seconds));
         }
         result.rounds.push(samples);

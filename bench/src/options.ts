@@ -1,16 +1,34 @@
 /** What the command line chooses. */
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { BASELINE, MODES, type Mode, PATHS, type Path, WORKS, type Work } from "./works.ts";
+import {
+  allWorks,
+  DEFAULT_LADDER,
+  type Ladder,
+  MODES,
+  type Mode,
+  PATHS,
+  type Path,
+  parseConnections,
+  parseSize,
+  sizeName,
+  WORK_NAMES,
+  type Work,
+  worksNamed,
+} from "./works.ts";
 
 export interface Plan {
   readonly works: readonly Work[];
   readonly paths: readonly Path[];
-  /** Compared with the baseline; empty when the baseline alone is measured. */
+  /** Beside the baseline, which is always measured. */
   readonly modes: readonly Mode[];
   readonly rounds: number;
   /** Length of a sample. */
   readonly seconds: number;
+  /** Worker threads of an agent; its default when undefined. */
+  readonly workers: number | undefined;
   readonly json: string | undefined;
+  /** Tables to be published rather than looked at. */
+  readonly markdown: boolean;
   /** Directory for CPU profiles. */
   readonly profile: string | undefined;
 }
@@ -37,11 +55,41 @@ function listOf(what: string, known: readonly string[]): (text: string) => strin
   };
 }
 
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) {
-    throw new InvalidArgumentError("It must be a whole number from 1 to 9999.");
+/** Names only; what they stand for depends on other options. */
+function workNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names) {
+    if (worksNamed(name, DEFAULT_LADDER).length > 0) continue;
+    throw new InvalidArgumentError(`No work "${name}": there are ${WORK_NAMES.join(", ")}.`);
   }
-  return Number(text);
+  return names;
+}
+
+function numbersOf(
+  parse: (text: string) => number | undefined,
+  sentence: string,
+): (text: string) => number[] {
+  return (text) => {
+    const numbers = text.split(",").map((one) => {
+      const number = parse(one);
+      if (number === undefined) throw new InvalidArgumentError(`"${one.trim()}": ${sentence}`);
+      return number;
+    });
+    return [...new Set(numbers)].sort((a, b) => a - b);
+  };
+}
+
+const sizes = numbersOf(parseSize, "sizes are bytes from 1 to 16m, such as 64, 16k or 1m.");
+const connections = numbersOf(parseConnections, "connections are a whole number from 1 to 10000.");
+
+function wholeNumber(high: number): (text: string) => number {
+  return (text) => {
+    const value = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value <= high)) {
+      throw new InvalidArgumentError(`It must be a whole number from 1 to ${high}.`);
+    }
+    return value;
+  };
 }
 
 function duration(text: string): number {
@@ -53,29 +101,57 @@ function duration(text: string): number {
 }
 
 interface Values {
-  readonly only: string[];
+  readonly only?: string[];
   readonly path: string[];
   readonly mode: string[];
+  readonly sizes?: number[];
+  readonly connections?: number[];
   readonly rounds?: number;
   readonly seconds?: number;
   readonly quick?: boolean;
+  readonly workers?: number;
   readonly json?: string;
+  readonly markdown?: boolean;
   readonly profile?: string;
+}
+
+/** In the order in which all works are measured, none twice. */
+function chosenWorks(only: readonly string[] | undefined, ladder: Ladder): readonly Work[] {
+  const all = allWorks(ladder);
+  if (only === undefined) return all;
+  const order = all.map(({ name }) => name);
+  const place = ({ name }: Work): number =>
+    order.includes(name) ? order.indexOf(name) : order.length;
+  const chosen = only.flatMap((name) => worksNamed(name, ladder));
+  const unique = [...new Map(chosen.map((work) => [work.name, work])).values()];
+  return unique.sort((a, b) => place(a) - place(b));
 }
 
 /** @throws OptionsEnd */
 export function parseOptions(argv: readonly string[]): Plan {
-  const works = WORKS.map(({ name }) => name);
+  const { sizes: defaultSizes, connections: defaultConnections } = DEFAULT_LADDER;
   const command = new Command("bench")
     .description("measures Node.js programs natively and in guests, interleaved")
-    .option("--only <works>", `of ${works.join(", ")}`, listOf("work", works), works)
+    .option("--only <works>", `of ${WORK_NAMES.join(", ")}; default: all`, workNames)
     .option("--path <paths>", `of ${PATHS.join(", ")}`, listOf("path", PATHS), [...PATHS])
     .option("--mode <modes>", `of ${MODES.join(", ")}`, listOf("mode", MODES), [...MODES])
-    .option("--rounds <n>", "repeats of every sample (7; --quick: 3)", wholeNumber)
+    .option(
+      "--sizes <bytes>",
+      `writes of "messages" (${defaultSizes.map(sizeName).join(",")})`,
+      sizes,
+    )
+    .option(
+      "--connections <n>",
+      `connections of "http" (${defaultConnections.join(",")})`,
+      connections,
+    )
+    .option("--rounds <n>", "samples of every setup (7; --quick: 3)", wholeNumber(9999))
     .option("--seconds <s>", "length of a sample (0.7; --quick: 0.3)", duration)
     .option("--quick", "fewer and shorter samples")
-    .option("--json <file>", "write the rows there too")
-    .option("--profile <directory>", "write CPU profiles there and name the hottest functions")
+    .option("--workers <n>", "worker threads of each agent", wholeNumber(256))
+    .option("--json <file>", "write rows, goals and raw samples there too")
+    .option("--markdown", "print the tables in Markdown")
+    .option("--profile <directory>", "write CPU profiles and flame graphs there")
     .allowExcessArguments(false)
     .exitOverride();
   try {
@@ -86,12 +162,17 @@ export function parseOptions(argv: readonly string[]): Plan {
   }
   const values = command.opts<Values>();
   return {
-    works: WORKS.filter(({ name }) => values.only.includes(name)),
+    works: chosenWorks(values.only, {
+      sizes: values.sizes ?? defaultSizes,
+      connections: values.connections ?? defaultConnections,
+    }),
     paths: PATHS.filter((path) => values.path.includes(path)),
-    modes: MODES.filter((mode) => mode !== BASELINE && values.mode.includes(mode)),
+    modes: MODES.filter((mode) => values.mode.includes(mode)),
     rounds: values.rounds ?? (values.quick ? 3 : 7),
     seconds: values.seconds ?? (values.quick ? 0.3 : 0.7),
+    workers: values.workers,
     json: values.json,
+    markdown: values.markdown === true,
     profile: values.profile,
   };
 }

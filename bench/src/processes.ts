@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 const KEPT_LINES = 20;
 /** How long a process may take to say its next line, beyond what it was asked to do. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 /** How long a process may take to end by itself, and again after SIGTERM. */
 const GRACE_MS = 3_000;
 

@@ -56,45 +56,39 @@ function alive(): string[] {
 }
 
 describe.runIf(process.platform === "linux")("bench", () => {
-  it("prints and writes rows of positive values, and leaves nothing behind", async () => {
+  it("prints and writes rows, goals and samples, and leaves nothing behind", async () => {
     const json = join(directory, "result.json");
     const args = ["--only", "ping-pong", "--rounds", "1", "--seconds", "0.1", "--json", json];
     const { code, stdout, stderr } = await end(start(...args));
     expect(code, stderr).toBe(0);
-    expect(stderr).toContain("ping-pong: round 1 of 1, outsourced guest-guest\n");
+    expect(stderr).toContain("ping-pong (1 of 1): round 1 of 1, outsourced guest-guest\n");
     const report = JSON.parse(readFileSync(json, "utf8")) as Report;
     expect(report).toMatchObject({ node: process.version, complete: true });
-    expect(report.rows.map(({ path }) => path)).toEqual(["guest-outside", "guest-guest"]);
-    for (const row of report.rows) {
-      expect(row).toEqual({
-        work: "ping-pong",
-        path: row.path,
-        mode: "outsourced",
-        baseline: "native",
-        speedup: expect.any(Number),
-        low: null,
-        high: null,
-        value: expect.any(Number),
-        unit: "us",
-        cpu: expect.any(Number),
-        cpuPer: "operation",
-        p50: expect.any(Number),
-        p99: expect.any(Number),
-        valueBaseline: expect.any(Number),
-        cpuBaseline: expect.any(Number),
-        p99Baseline: expect.any(Number),
-        rounds: 1,
-      });
-      for (const value of [row.speedup, row.value, row.cpu, row.p99]) {
-        expect(value).toBeGreaterThan(0);
-      }
-      expect(stdout).toContain(row.path);
+    expect(report.rows.map(({ mode, path }) => [mode, path])).toEqual([
+      ["native", null],
+      ["native-unix", null],
+      ["outsourced", "guest-outside"],
+      ["outsourced", "guest-guest"],
+    ]);
+    for (const { value, p50, p99, cpu } of report.rows) {
+      for (const one of [value, p50, p99, cpu]) expect(one).toBeGreaterThan(0);
     }
+    const [, , , guests] = report.rows;
+    expect(guests?.ratios.map(({ to, of }) => `${of} to ${to}`)).toEqual([
+      "value to native",
+      "cpu to native",
+      "value to native-unix",
+      "cpu to native-unix",
+    ]);
+    expect(guests?.counters.doorbellsSent).toBeGreaterThanOrEqual(0);
+    expect(report.samples).toHaveLength(4);
+    expect(report.goals.filter(({ measured }) => measured !== null).length).toBeGreaterThan(0);
+    expect(stdout).toContain("guest-guest");
     expect(alive()).toEqual([]);
     expect(readdirSync(directory)).toEqual(["result.json"]);
   });
 
-  it.each(["stream-up", "stream-down", "connect", "http-1", "http-32"])(
+  it.each(["stream-up", "stream-down", "messages-64", "connect", "http-1", "http-32", "flood"])(
     "%s gives a positive value in every setup",
     async (work) => {
       const json = join(directory, "result.json");
@@ -102,28 +96,52 @@ describe.runIf(process.platform === "linux")("bench", () => {
       const { code, stderr } = await end(start(...args));
       expect(code, stderr).toBe(0);
       const { rows } = JSON.parse(readFileSync(json, "utf8")) as Report;
-      expect(rows).toHaveLength(2);
-      for (const { value, valueBaseline } of rows) {
-        expect(value).toBeGreaterThan(0);
-        expect(valueBaseline).toBeGreaterThan(0);
-      }
+      expect(rows).toHaveLength(work === "flood" ? 8 : 4);
+      for (const { value } of rows) expect(value).toBeGreaterThan(0);
     },
   );
 
-  it("--profile writes a profile of every process and names functions", async () => {
+  it("natively alone, every work of a short ladder is measured over TCP and Unix sockets", async () => {
+    const json = join(directory, "result.json");
+    const ladder = ["--sizes", "100,1m", "--connections", "1,50"];
+    const args = ["--mode", "native,native-unix", ...ladder, "--rounds", "1", "--seconds", "0.05"];
+    const { code, stderr } = await end(start(...args, "--json", json));
+    expect(code, stderr).toBe(0);
+    const { rows } = JSON.parse(readFileSync(json, "utf8")) as Report;
+    expect([...new Set(rows.map(({ work }) => work))]).toEqual([
+      "stream-up",
+      "stream-down",
+      "messages-100",
+      "messages-1m",
+      "ping-pong",
+      "connect",
+      "http-1",
+      "http-50",
+      "flood",
+    ]);
+    for (const { mode, value, counters } of rows) {
+      expect(["native", "native-unix"]).toContain(mode);
+      expect(value).toBeGreaterThan(0);
+      expect(counters).toEqual({});
+    }
+  });
+
+  it("--profile writes a profile of every process, names functions and draws flames", async () => {
     const profiles = join(directory, "my profiles");
     const args = ["--only", "ping-pong", "--path", "guest-outside", "--rounds", "1"];
     const run = start(...args, "--seconds", "0.1", "--profile", profiles);
     const { code, stdout, stderr } = await end(run);
     expect(code, stderr).toBe(0);
     expect(readdirSync(profiles).sort()).toEqual([
-      "ping-pong-agent.cpuprofile",
       "ping-pong-native-client.cpuprofile",
       "ping-pong-native-server.cpuprofile",
+      "ping-pong-outsourced-guest-outside-agent.cpuprofile",
       "ping-pong-outsourced-guest-outside-client.cpuprofile",
       "ping-pong-outsourced-guest-outside-server.cpuprofile",
+      "ping-pong.html",
     ]);
-    expect(stdout).toMatch(/ping-pong-agent\.cpuprofile\n {2}.* %/);
+    expect(stdout).toMatch(/ping-pong-outsourced-guest-outside-agent\.cpuprofile\n {2}.* %/);
+    expect(stdout).toContain(`flame graphs: ${join(profiles, "ping-pong.html")}\n`);
   });
 
   it("interrupted, it says what was measured so far, ends with 130 and leaves nothing", async () => {

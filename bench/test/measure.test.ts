@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { difference, sumOf } from "../src/counters.ts";
+import { flameOf, flamePage } from "../src/flame-graph.ts";
 import { hotSpots } from "../src/hot-spots.ts";
-import { orderOf, setupsOf } from "../src/measure.ts";
+import { orderOf } from "../src/measure.ts";
 import { FrameCounter } from "../src/programs/stream.ts";
-import { reportOf, tableOf } from "../src/report.ts";
 import { median, pairedRatio } from "../src/statistics.ts";
-import { WORKS } from "../src/works.ts";
 
 describe("pairedRatio", () => {
   it("of equal pairs is 1 with an interval of no width", () => {
@@ -65,84 +65,13 @@ describe("orderOf", () => {
   });
 });
 
-describe("reportOf", () => {
-  const work = (name: string) => WORKS.find((one) => one.name === name)!;
-
-  it("inverts latency, so that half of it is a speedup of 2", () => {
-    const setups = setupsOf({ modes: ["outsourced"], paths: ["guest-guest"] });
-    const [native, guest] = setups;
-    const round = new Map([
-      [
-        native!,
-        { sample: { operations: 10, seconds: 1, p50: 80, p99: 90 }, cpuUs: 500, otherLoad: 0.25 },
-      ],
-      [
-        guest!,
-        { sample: { operations: 20, seconds: 1, p50: 40, p99: 70 }, cpuUs: 600, otherLoad: 0.75 },
-      ],
-    ]);
-    const report = reportOf([{ work: work("ping-pong"), setups, rounds: [round] }], true);
-    expect(report.otherLoad).toBe(0.5);
-    expect(tableOf(report)).toContain("Other programs took 50 % of ");
-    const { rows } = report;
-    expect(rows).toEqual([
-      {
-        work: "ping-pong",
-        path: "guest-guest",
-        mode: "outsourced",
-        baseline: "native",
-        speedup: 2,
-        low: null,
-        high: null,
-        value: 40,
-        unit: "us",
-        cpu: 30,
-        cpuPer: "operation",
-        p50: 40,
-        p99: 70,
-        valueBaseline: 80,
-        cpuBaseline: 50,
-        p99Baseline: 90,
-        rounds: 1,
-      },
-    ]);
-  });
-
-  it("counts streams in MB/s and CPU for each MiB", () => {
-    const setups = setupsOf({ modes: [], paths: [] });
-    const sample = { operations: 4 * 1024 * 1024, seconds: 2 };
-    const round = new Map([[setups[0]!, { sample, cpuUs: 1000, otherLoad: 0 }]]);
-    const { rows } = reportOf([{ work: work("stream-up"), setups, rounds: [round] }], true);
-    expect(rows).toMatchObject([
-      {
-        mode: "native",
-        path: null,
-        value: 2.097152,
-        unit: "MB/s",
-        cpu: 250,
-        speedup: 1,
-        p99: null,
-      },
-    ]);
-  });
-
-  it("leaves out a work without a whole round", () => {
-    const setups = setupsOf({ modes: [], paths: [] });
-    expect(reportOf([{ work: work("connect"), setups, rounds: [] }], false)).toMatchObject({
-      complete: false,
-      rows: [],
-    });
-  });
-});
-
 describe("FrameCounter", () => {
-  it("finds the end however the bytes are cut", () => {
-    const frame = 64 * 1024;
+  it.each([64, 1024, 64 * 1024])("finds the end of frames of %i however they are cut", (frame) => {
     const stream = Buffer.alloc(3 * frame);
     stream[2 * frame] = 1;
-    for (const size of [1000, frame - 1, frame, frame + 1, 3 * frame]) {
+    for (const size of [50, frame - 1, frame, frame + 1, 3 * frame]) {
       const ends: number[] = [];
-      const counter = new FrameCounter((bytes) => ends.push(bytes));
+      const counter = new FrameCounter(frame, (bytes) => ends.push(bytes));
       for (let turn = 0; turn < 2; turn++) {
         for (let at = 0; at < stream.length; at += size)
           counter.add(stream.subarray(at, at + size));
@@ -170,5 +99,62 @@ describe("hotSpots", () => {
       { place: "read ring.js:10", share: 0.3 },
       { place: "(program)", share: 0.1 },
     ]);
+  });
+});
+
+describe("flame graph", () => {
+  const node = (id: number, functionName: string, children: number[] = []) => ({
+    id,
+    children,
+    callFrame: { functionName, url: "", lineNumber: 0 },
+  });
+  const profile = {
+    nodes: [
+      node(1, "(root)", [2, 3, 4]),
+      node(2, "(idle)"),
+      node(3, "serve", [5]),
+      node(4, "serve", [6]),
+      node(5, "read"),
+      node(6, "read"),
+    ],
+    samples: [2, 3, 5, 6],
+    timeDeltas: [9000, 1000, 2000, 3000],
+  };
+
+  it("adds up what is called from one place, and leaves idle time out", () => {
+    expect(flameOf("client", profile)).toEqual({
+      name: "client",
+      value: 6,
+      children: [{ name: "serve", value: 6, children: [{ name: "read", value: 5, children: [] }] }],
+    });
+  });
+
+  it("is one page that loads nothing and that no name breaks", () => {
+    const page = flamePage("http-32", [{ name: "</script><b>", value: 1, children: [] }]);
+    expect(page).not.toMatch(/<script[^>]+src=|<link/);
+    expect(page).toContain('{"name":"\\u003c/script>\\u003cb>"');
+    expect(page).toContain("flamegraph");
+  });
+});
+
+describe("counters", () => {
+  it("are summed over the agent and all processes of all guests", () => {
+    expect(
+      sumOf({
+        counters: { polls: 1 },
+        guests: [
+          { processes: [{ counters: { polls: 2, doorbellsSent: 3 } }, { counters: { polls: 4 } }] },
+          { processes: [{ counters: { polls: "many" } }] },
+        ],
+      }),
+    ).toEqual({ polls: 7, doorbellsSent: 3 });
+  });
+
+  it("of an agent that counts nothing are none", () => {
+    expect(sumOf({ guests: [{ processes: [{}] }] })).toEqual({});
+  });
+
+  it("differ from zero where they come up later", () => {
+    expect(difference({ polls: 2 }, { polls: 5, wakeups: 1 })).toEqual({ polls: 3, wakeups: 1 });
   });
 });

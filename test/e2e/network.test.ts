@@ -252,7 +252,7 @@ describe.skipIf(!BUILT)("ps and dmesg", () => {
     });
     const table = (await box.outsock(["ps"])).stdout.trimEnd().split("\n");
     expect(table).toHaveLength(2);
-    expect(table[0]).toMatch(/^NAME +ADDRESS +PID +SOCKETS +BYTES +PORTS +PROGRAM$/);
+    expect(table[0]).toMatch(/^NAME +ADDRESS +PID +SOCKETS +BYTES +SHORTCUT +PORTS +PROGRAM$/);
     expect(table[1]!.split(/ +/)).toEqual([
       "web",
       record.address,

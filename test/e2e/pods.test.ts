@@ -200,7 +200,7 @@ describe.skipIf(!NODE_BUILT || reason !== undefined)(`pods as guests${why}`, () 
     });
   });
 
-  test("the agent is killed: calls fail, listeners and names go on with the next one", async () => {
+  test("the agent is killed: shortcuts, listeners and names go on with the next one", async () => {
     const node = new TestNode(runtime);
     const first = await node.agent();
     const [a, b] = [await node.pod("web-a"), await node.pod("web-b")];
@@ -210,7 +210,8 @@ describe.skipIf(!NODE_BUILT || reason !== undefined)(`pods as guests${why}`, () 
     await client.connect("before", a.address, 8080);
     first.kill("SIGKILL");
     await first.ended;
-    expect(await client.seen("before", "close")).toMatchObject({ hadError: true });
+    client.do({ do: "write", id: "before", text: "past the agent" });
+    expect(await client.seen("before", "data")).toMatchObject({ text: "past the agent" });
     await node.agent();
     // Each attaches in its own time; until both have, connections fail.
     let tries = 0;
@@ -239,6 +240,31 @@ describe.skipIf(!NODE_BUILT || reason !== undefined)(`pods as guests${why}`, () 
     expect(early.stdout).toBe("");
     await node.agent();
     expect(await early.ended).toMatchObject({ code: 0, stdout: "started\n", stderr: "" });
+  });
+
+  test("a Node that cannot be a guest's: runs untouched, says why, and so does the agent", async () => {
+    const node = new TestNode(runtime);
+    await node.agent();
+    const pod = await node.pod("web");
+    const { NODE_OPTIONS } = pod.env();
+    const env = { NODE_OPTIONS: `--require ${program("old-node.cjs")} ${NODE_OPTIONS}` };
+    const outcome = await pod.guest(["-e", 'console.log("runs")'], { container: "old", env }).ended;
+    expect(outcome).toEqual({
+      code: 0,
+      signal: null,
+      stdout: "runs\n",
+      stderr: "outsock: no guest, but an ordinary process: Node.js 18.20.4 is older than 20\n",
+    });
+    expect(await (await node.get("/untouched")).json()).toEqual([
+      {
+        namespace: "shop",
+        pod: "web",
+        uid: pod.uid,
+        container: "old",
+        reason: "Node.js 18.20.4 is older than 20",
+      },
+    ]);
+    expect(await node.guests()).toEqual([]);
   });
 
   describe("who is not of the pod", () => {

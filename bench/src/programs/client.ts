@@ -1,28 +1,24 @@
 /**
- * The asking side of every work: `client.js WORK HOST PORT`. Opens its connections, says that it
- * is ready, and takes a sample for every line on its input.
+ * The asking side of every work: `client.js WORK PARAMETER HOST PORT`, or the path of a Unix socket
+ * for HOST. Opens its connections, says that it is ready, and takes a sample for every line on its
+ * input.
  */
 
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { Agent, get } from "node:http";
 import { connect, type Socket } from "node:net";
-import { obey, type Sample, say } from "./control.ts";
-import { FrameCounter, sendFor } from "./stream.ts";
+import { obey, type Place, type Sample, say } from "./control.ts";
+import { FrameCounter, FrameSender } from "./stream.ts";
 
 type Measure = (request: { readonly seconds: number }) => Promise<Sample>;
-
-interface Peer {
-  readonly host: string;
-  readonly port: number;
-}
 
 const MESSAGE = 64;
 const message = Buffer.alloc(MESSAGE, "m");
 
 /** A connection for the whole life of the program: that it ends is a failure. */
-async function open({ host, port }: Peer): Promise<Socket> {
-  const socket = connect({ host, port, noDelay: true });
+async function open(peer: Place): Promise<Socket> {
+  const socket = connect({ ...peer, noDelay: true });
   await once(socket, "connect");
   socket.on("close", () => {
     throw new Error("the connection was closed");
@@ -30,24 +26,27 @@ async function open({ host, port }: Peer): Promise<Socket> {
   return socket;
 }
 
-async function streamUp(peer: Peer): Promise<Measure> {
+/** A sample of a stream of writes of one size. */
+function streamed(bytes: number, frame: number, start: number): Sample {
+  return { operations: bytes / frame, bytes, seconds: (performance.now() - start) / 1000 };
+}
+
+async function streamUp(peer: Place, frame: number): Promise<Measure> {
   const socket = await open(peer);
+  const sender = new FrameSender(socket, frame);
   return async ({ seconds }) => {
     const before = socket.bytesWritten;
     const start = performance.now();
-    sendFor(socket, seconds);
+    sender.sendFor(seconds);
     await once(socket, "data");
-    return {
-      operations: socket.bytesWritten - before,
-      seconds: (performance.now() - start) / 1000,
-    };
+    return streamed(socket.bytesWritten - before, frame, start);
   };
 }
 
-async function streamDown(peer: Peer): Promise<Measure> {
+async function streamDown(peer: Place, frame: number): Promise<Measure> {
   const socket = await open(peer);
   let ended = (_bytes: number): void => {};
-  const counter = new FrameCounter((bytes) => ended(bytes));
+  const counter = new FrameCounter(frame, (bytes) => ended(bytes));
   socket.on("data", (chunk) => counter.add(chunk));
   return async ({ seconds }) => {
     const request = Buffer.alloc(8);
@@ -57,8 +56,7 @@ async function streamDown(peer: Peer): Promise<Measure> {
       ended = resolve;
     });
     socket.write(request);
-    const operations = await end;
-    return { operations, seconds: (performance.now() - start) / 1000 };
+    return streamed(await end, frame, start);
   };
 }
 
@@ -70,7 +68,7 @@ function timed(times: number[], start: number): Sample {
   return { operations: times.length, seconds, p50: quantile(0.5), p99: quantile(0.99) };
 }
 
-async function pingPong(peer: Peer): Promise<Measure> {
+async function pingPong(peer: Place): Promise<Measure> {
   const socket = await open(peer);
   let onData = (_chunk: Buffer): void => {};
   socket.on("data", (chunk) => onData(chunk));
@@ -121,10 +119,10 @@ async function repeat(
 }
 
 /** Connect, ask, read the answer to the server's end, close. */
-function shortConnection({ host, port }: Peer): Promise<void> {
+function shortConnection(peer: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     let received = 0;
-    const socket = connect({ host, port, noDelay: true }, () => socket.write(message));
+    const socket = connect({ ...peer, noDelay: true }, () => socket.write(message));
     socket.on("data", (chunk) => {
       received += chunk.length;
     });
@@ -136,15 +134,16 @@ function shortConnection({ host, port }: Peer): Promise<void> {
   });
 }
 
-async function shortConnections(peer: Peer): Promise<Measure> {
+async function shortConnections(peer: Place): Promise<Measure> {
   return ({ seconds }) => repeat(() => shortConnection(peer), 1, seconds);
 }
 
-async function http(peer: Peer, connections: number): Promise<Measure> {
+async function http(peer: Place, connections: number): Promise<Measure> {
+  const target = "path" in peer ? { socketPath: peer.path } : peer;
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const request = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      get({ ...peer, path: "/", agent }, (response) => {
+      get({ ...target, path: "/", agent }, (response) => {
         response.on("end", resolve);
         response.resume();
       }).on("error", reject);
@@ -152,19 +151,22 @@ async function http(peer: Peer, connections: number): Promise<Measure> {
   return ({ seconds }) => repeat(request, connections, seconds);
 }
 
-const CLIENTS: Readonly<Record<string, (peer: Peer) => Promise<Measure>>> = {
+type Client = (peer: Place, parameter: number) => Promise<Measure>;
+
+const CLIENTS: Readonly<Record<string, Client>> = {
   "stream-up": streamUp,
   "stream-down": streamDown,
   "ping-pong": pingPong,
   connect: shortConnections,
-  "http-1": (peer) => http(peer, 1),
-  "http-32": (peer) => http(peer, 32),
+  http,
 };
 
-const [work = "", name = "127.0.0.1", port = "0"] = process.argv.slice(2);
+const [work = "", parameter = "0", name = "127.0.0.1", port = "0"] = process.argv.slice(2);
 const client = CLIENTS[work];
 if (client === undefined) throw new Error(`no work "${work}"`);
 // The name is looked up once: the works measure connections, not the resolver.
-const { address } = await lookup(name);
-obey(await client({ host: address, port: Number(port) }));
+const peer = name.includes("/")
+  ? { path: name }
+  : { host: (await lookup(name)).address, port: Number(port) };
+obey(await client(peer, Number(parameter)));
 say({ ready: true });

@@ -3,13 +3,18 @@ import { createInterface } from "node:readline";
 
 /** What one sample measured. */
 export interface Sample {
-  /** Operations done; of a stream, the bytes. */
+  /** Operations done; of a stream, the writes. */
   readonly operations: number;
   readonly seconds: number;
+  /** Of a stream. */
+  readonly bytes?: number;
   /** Of one operation, microseconds; absent for streams. */
   readonly p50?: number;
   readonly p99?: number;
 }
+
+/** Where the server listens: a port of an address, or a Unix socket. */
+export type Place = { readonly host: string; readonly port: number } | { readonly path: string };
 
 export function say(message: object): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);

@@ -1,10 +1,15 @@
-/** The answering side of every work: `server.js WORK ADDRESS`. Says its port, ends with its input. */
+/**
+ * The answering side of every work: `server.js WORK PARAMETER PLACE`; the place is an address or
+ * the path of a Unix socket. Says where it listens, ends with its input.
+ */
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { say } from "./control.ts";
-import { FrameCounter, sendFor } from "./stream.ts";
+import { FrameCounter, FrameSender } from "./stream.ts";
 
 const MESSAGE = 64;
+/** A thousand connections at once wait to be accepted. */
+const BACKLOG = 4096;
 const answer = Buffer.alloc(MESSAGE, "a");
 const body = Buffer.alloc(1024, "b");
 
@@ -19,14 +24,15 @@ function onMessage(socket: Socket, handle: () => void): void {
 }
 
 /** Bytes come; their end is acknowledged with one byte. */
-function receiveStream(socket: Socket): void {
-  const counter = new FrameCounter(() => socket.write("."));
+function receiveStream(socket: Socket, frame: number): void {
+  const counter = new FrameCounter(frame, () => socket.write("."));
   socket.on("data", (chunk) => counter.add(chunk));
 }
 
 /** A request is the number of seconds to send for. */
-function sendStream(socket: Socket): void {
-  socket.on("data", (request) => sendFor(socket, request.readDoubleBE(0)));
+function sendStream(socket: Socket, frame: number): void {
+  const sender = new FrameSender(socket, frame);
+  socket.on("data", (request) => sender.sendFor(request.readDoubleBE(0)));
 }
 
 function answerMessages(socket: Socket): void {
@@ -46,25 +52,27 @@ function netServer(serve: (socket: Socket) => void): Server {
 }
 
 function httpServer(): Server {
-  const server = createHttpServer({ keepAliveTimeout: 0 }, (_, response) => {
+  return createHttpServer({ keepAliveTimeout: 0 }, (_, response) => {
     response.setHeader("content-length", body.length);
     response.end(body);
   });
-  return server;
 }
 
-const SERVERS: Readonly<Record<string, () => Server>> = {
-  "stream-up": () => netServer(receiveStream),
-  "stream-down": () => netServer(sendStream),
+const SERVERS: Readonly<Record<string, (parameter: number) => Server>> = {
+  "stream-up": (frame) => netServer((socket) => receiveStream(socket, frame)),
+  "stream-down": (frame) => netServer((socket) => sendStream(socket, frame)),
   "ping-pong": () => netServer(answerMessages),
   connect: () => netServer(answerOnce),
-  "http-1": httpServer,
-  "http-32": httpServer,
+  http: httpServer,
 };
 
-const [work = "", address = "127.0.0.1"] = process.argv.slice(2);
+const [work = "", parameter = "0", place = "127.0.0.1"] = process.argv.slice(2);
 const make = SERVERS[work];
 if (make === undefined) throw new Error(`no work "${work}"`);
-const server = make();
-server.listen(0, address, () => say({ port: (server.address() as AddressInfo).port }));
+const server = make(Number(parameter));
+const listen = place.includes("/") ? { path: place } : { host: place, port: 0 };
+server.listen({ ...listen, backlog: BACKLOG }, () => {
+  const address = server.address() as AddressInfo | string;
+  say(typeof address === "string" ? { path: address } : { port: address.port });
+});
 process.stdin.on("end", () => process.exit(0)).resume();

@@ -15,11 +15,27 @@ function obstacle() {
   return undefined;
 }
 
+/** Tells the node's agent, so that an event of the pod says it; nothing waits for that. */
+function tell(why) {
+  try {
+    const config = JSON.parse(text);
+    const request = { request: "untouched", container: config.container, reason: why };
+    // biome-ignore lint/style/useNodejsImportProtocol: Node before 14.18 does not know that.
+    const socket = require("net").connect(config.agent);
+    socket.on("error", () => {});
+    socket.on("connect", () => socket.end(`${JSON.stringify(request)}\n`));
+    socket.unref();
+  } catch (error) {
+    console.error(`outsock: ${error.message}`);
+  }
+}
+
 if (text !== undefined) {
   const why = obstacle();
   if (why === undefined) {
     require("./guest.cjs");
   } else {
+    tell(why);
     console.error(`outsock: no guest, but an ordinary process: ${why}`);
   }
 }

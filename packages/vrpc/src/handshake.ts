@@ -31,6 +31,14 @@ export interface AttachRequest {
   shortcut?: boolean;
 }
 
+/** On a pod's socket: a process that could have been a guest's runs natively. */
+export interface UntouchedRequest {
+  request: "untouched";
+  container: string;
+  /** Part of a sentence: why. */
+  reason: string;
+}
+
 export interface AttachReply {
   ok: true;
   protocol: number;
@@ -84,7 +92,11 @@ export interface KernelLogReply {
   log: { process: number; text: string }[];
 }
 
-export type Request = AttachRequest | { request: "status" } | { request: "dmesg"; name: string };
+export type Request =
+  | AttachRequest
+  | UntouchedRequest
+  | { request: "status" }
+  | { request: "dmesg"; name: string };
 
 /** Longest line of a handshake, bytes. */
 export const HANDSHAKE_MAX_BYTES = 16384;

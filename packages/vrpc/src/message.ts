@@ -70,12 +70,17 @@ export function takeMessage(ring: RingConsumer): { message: Message; notify: boo
   };
 }
 
+/** Quiet messages in a row that a peer is not told of; all of them fit in the smallest ring. */
+const QUIET_MAX = 32;
+
 /** Sends messages in order; keeps those that do not fit until `flush()`. */
 export class MessageSender {
   private readonly ring: RingProducer;
   private readonly notify: () => void;
   private readonly limit: number;
   private queue: Uint8Array[] = [];
+  /** Quiet messages that the peer was not told of. */
+  private untold = 0;
 
   /**
    * @param notify tells the peer that the ring has a message
@@ -92,8 +97,12 @@ export class MessageSender {
     return this.queue.length;
   }
 
-  /** @throws RingCorrupted; MessageInvalid when too many messages wait for the peer */
-  send(message: Message): void {
+  /**
+   * @param quiet the peer need not look now: it takes the message with the next one that it is told
+   *   of. Many quiet messages are told of all the same, before they fill the ring.
+   * @throws RingCorrupted; MessageInvalid when too many messages wait for the peer
+   */
+  send(message: Message, quiet = false): void {
     const bytes = encodeMessage(message);
     if (this.queue.length > 0 || this.ring.freeOrWait(bytes.length) < bytes.length) {
       if (this.queue.length >= this.limit) {
@@ -104,6 +113,18 @@ export class MessageSender {
     }
     // Not write(), which would look at the peer's index a second time.
     this.ring.writeAll(bytes);
+    if (quiet) {
+      this.untold++;
+      if (this.untold < QUIET_MAX) return;
+    }
+    this.untold = 0;
+    this.notify();
+  }
+
+  /** Tells the peer of messages that were sent quietly. */
+  tell(): void {
+    if (this.untold === 0) return;
+    this.untold = 0;
     this.notify();
   }
 

@@ -30,7 +30,7 @@ function plainTable(head: string[]): InstanceType<typeof Table> {
   });
 }
 
-async function ps(options: { json?: boolean }): Promise<void> {
+async function ps(options: { json?: boolean; paths?: boolean }): Promise<void> {
   let status: StatusReply | undefined;
   try {
     status = await ask<StatusReply>(agentPaths().socket, { request: "status" });
@@ -45,14 +45,39 @@ async function ps(options: { json?: boolean }): Promise<void> {
     process.stdout.write("no agent runs, so there are no guests\n");
     return;
   }
-  const table = plainTable(["NAME", "ADDRESS", "PID", "SOCKETS", "BYTES", "PORTS", "PROGRAM"]);
+  const table = plainTable([
+    "NAME",
+    "ADDRESS",
+    "PID",
+    "SOCKETS",
+    "BYTES",
+    "SHORTCUT",
+    "PORTS",
+    "PROGRAM",
+  ]);
+  const reasons = new Map<string, number>();
   for (const { name, address, processes, published } of status.guests) {
     const ports = published.map((p) => `${p.address}:${p.hostPort}->${p.guestPort}`).join(" ");
-    for (const { pid, sockets, bytes, program } of processes) {
-      table.push([name, address, pid, sockets, bytes, ports, program]);
+    for (const { pid, sockets, bytes, paths, counters, program } of processes) {
+      const all = bytes + (counters.shortcutBytes ?? 0);
+      table.push([name, address, pid, sockets, all, shortcutShare(paths), ports, program]);
+      for (const [path, n] of Object.entries(paths)) {
+        reasons.set(path, (reasons.get(path) ?? 0) + n);
+      }
     }
   }
   process.stdout.write(`${table.toString().replace(/ +$/gm, "")}\n`);
+  if (!options.paths) return;
+  process.stdout.write("\nConnections so far, each end counted, by the way of their bytes:\n");
+  for (const [path, n] of [...reasons].sort(([, a], [, b]) => b - a)) {
+    process.stdout.write(`${String(n).padStart(8)}  ${path}\n`);
+  }
+}
+
+/** Connections that took the shortcut, of all so far. */
+function shortcutShare(paths: Record<string, number>): string {
+  const all = Object.values(paths).reduce((sum, n) => sum + n, 0);
+  return all === 0 ? "-" : `${Math.round((100 * (paths.shortcut ?? 0)) / all)}%`;
 }
 
 async function dmesg(name: string): Promise<void> {
@@ -73,6 +98,7 @@ export function psCommand(): Command {
   return new Command("ps")
     .description("list the guests of this user's agent")
     .option("--json", "as JSON")
+    .option("--paths", "also how many connections took the shortcut, and why others did not")
     .action(ps);
 }
 

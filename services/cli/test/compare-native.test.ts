@@ -29,7 +29,7 @@ it.skipIf(missingProgram() !== undefined)(
       await runComparison(
         { ...options, warmUpSeconds: 0.2 },
         {
-          launcher: new LocalLauncher(processes, scratch, options.scale),
+          launcher: new LocalLauncher(processes, scratch, options),
           startGenerator: () => startGenerator(processes, options),
         },
         new LineProgress(() => {}),

@@ -33,6 +33,22 @@ describe("options", () => {
     );
   });
 
+  it("a light database is small, and the command line says it by its name", () => {
+    const options = compareOptions({ database: "light" });
+    expect(options).toMatchObject({ database: "light", scale: 0.1 });
+    expect(commandLine(options)).toContain("--database light");
+    expect(commandLine(options)).not.toContain("--scale");
+    expect(compareOptions({})).toMatchObject({ database: "standard", scale: 1 });
+  });
+
+  it("profiles are of native tiers alone", () => {
+    expect(compareOptions({ profile: "there" })).toMatchObject({
+      profile: "there",
+      modes: ["native"],
+    });
+    expect(compareOptions({})).not.toHaveProperty("profile");
+  });
+
   it.each<[CompareArguments, string]>([
     [{ repeats: "0" }, '--repeats must be a whole number from 1 to 100, not "0".'],
     [{ repeats: "2.5" }, '--repeats must be a whole number from 1 to 100, not "2.5".'],
@@ -43,6 +59,16 @@ describe("options", () => {
     [{ modes: "native,vm" }, '--modes knows native and outsourced, not "vm".'],
     [{ modes: "native,native" }, '--modes names a mode twice: "native,native".'],
     [{ out: " " }, "--out must name a directory."],
+    [{ database: "none" }, '--database must be standard or light, not "none".'],
+    [
+      { database: "light", scale: "1" },
+      "--database light has a scale of its own (0.1): leave out --scale.",
+    ],
+    [{ profile: "" }, "--profile must name a directory."],
+    [
+      { profile: "x", modes: "outsourced" },
+      '--profile takes native tiers alone, not "outsourced": leave out --modes.',
+    ],
   ])("%j is refused in one sentence", (given, sentence) => {
     expect(() => compareOptions(given)).toThrow(new OptionError(sentence));
   });

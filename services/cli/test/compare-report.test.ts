@@ -48,6 +48,16 @@ describe("report", () => {
     expect(html).not.toMatch(/undefined|NaN|\[object/);
   });
 
+  it("says which database was measured, in the title when it is the light one", async () => {
+    const options = compareOptions({ out: directory, database: "light" });
+    const light = await renderReport(comparison({ options }));
+    expect(light).toContain("<h1>RUBiS with a light database, native and outsourced</h1>");
+    expect(light).toContain("light: prepared statements over few rows");
+    const standard = await renderReport(comparison());
+    expect(standard).toContain("<h1>RUBiS, native and outsourced</h1>");
+    expect(standard).toContain("standard: prepared statements.");
+  });
+
   it("one mode, one repeat, interrupted: says so instead of inventing", async () => {
     const html = await renderReport(
       comparison({

@@ -1,6 +1,6 @@
 /** Names that users write or see; docs and chart use the same. */
 
-export const GROUP = "outsock.dev";
+const GROUP = "outsock.dev";
 
 export const ANNOTATIONS = {
   mode: `${GROUP}/mode`,
@@ -23,6 +23,6 @@ export const FINALIZER = `${GROUP}/pods`;
 export const CSI_DRIVER = `shm.${GROUP}`;
 export const VOLUME = "outsock";
 export const MOUNT_PATH = "/run/outsock";
-export const RUNTIME = `${MOUNT_PATH}/runtime/runtime.cjs`;
+const RUNTIME = `${MOUNT_PATH}/runtime/runtime.cjs`;
 export const AGENT_SOCKET = `${MOUNT_PATH}/agent/agent.sock`;
 export const REQUIRE = `--require ${RUNTIME}`;

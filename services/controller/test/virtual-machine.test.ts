@@ -275,6 +275,11 @@ describe("the status of a VirtualMachine", () => {
       { phase: "Degraded", reason: "CrashLoopBackOff" },
     ],
     [
+      "its Deployment is refused",
+      { deployment: undefined, refused: "affinity: invalid", pods: [] },
+      { phase: "Degraded", reason: "DeploymentRefused" },
+    ],
+    [
       "the agent does not answer",
       { guests: new Map(), silent: new Map([["n1", "timeout"]]) },
       { phase: "Degraded", reason: "AgentSilent" },

@@ -118,6 +118,7 @@ describe("what is said about a pod", () => {
     expect(reasons(waiting!, true)).toEqual(["Injected"]);
     expect(reasons(waiting!, undefined, created + 1_000)).toEqual(["Injected"]);
     expect(lookAgain(waiting!)).toBeGreaterThan(0);
+    expect(reasons(waiting!, true, created + 3600_000)).toEqual([]);
     const [, told] = noticesOfPod(waiting!, () => undefined, created + 20_000);
     expect(told?.notice.note).toContain("no Outsock agent runs on node outsock-worker2");
   });

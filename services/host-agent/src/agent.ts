@@ -13,7 +13,7 @@ import {
   socketpair,
   watchProcessors,
 } from "@outsock/hostsys";
-import { PollLoop } from "@outsock/ring";
+import { GrownRings, PollLoop } from "@outsock/ring";
 import {
   type AttachReply,
   type AttachRequest,
@@ -56,6 +56,9 @@ export interface AgentOptions {
 /** A connection that is no guest's by then is closed: it must not keep the agent, ms. */
 const HANDSHAKE_TIMEOUT = 5000;
 
+/** How often rings that have grown are looked at, ms. */
+const SWEEP_EVERY = 1000;
+
 /** Halt polling of the agent, microseconds. */
 const POLL = { start: 10, maximum: 200 };
 
@@ -69,6 +72,7 @@ export class Agent {
   private readonly directory = new ListenerDirectory();
   private readonly lifelines = new Lifelines();
   private readonly broker: Broker;
+  private readonly grown = new GrownRings((sweep) => void setTimeout(sweep, SWEEP_EVERY).unref());
   private nextGuest = 1;
   private closing = false;
 
@@ -172,10 +176,15 @@ export class Agent {
   }
 
   private onRequest(socket: Socket, request: Request, door: Door | undefined): void {
-    if (door !== undefined && request.request !== "attach") {
+    const { request: what } = request;
+    if (door !== undefined && what !== "attach" && what !== "untouched") {
       throw new Refused("EACCES", "a pod may attach here, and ask nothing");
     }
     switch (request.request) {
+      case "untouched":
+        door?.untouched(fdOf(socket), request);
+        socket.end('{"ok":true}\n');
+        break;
       case "attach":
         this.attach(socket, request, door?.enter(fdOf(socket), request) ?? this.enter(request));
         break;
@@ -299,6 +308,7 @@ export class Agent {
       directory: this.directory,
       lifelines: this.lifelines,
       broker: this.broker,
+      grown: this.grown,
       shortcuts: this.shortcutsFor(protocol, request),
       onListen: (listener) => guest.onListen(listener),
       resolve: (name) => (guest.pod === undefined ? this.resolve(name) : []),

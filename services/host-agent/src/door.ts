@@ -1,5 +1,5 @@
 /** How guests come in on a listening socket: which guest a process is of, and its network. */
-import type { AttachRequest } from "@outsock/vrpc";
+import type { AttachRequest, UntouchedRequest } from "@outsock/vrpc";
 import type { Guest } from "./guest.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 
@@ -15,4 +15,6 @@ export interface Entry {
 export interface Door {
   /** Judges the process behind the connection `fd`. @throws Refused */
   enter(fd: number, request: AttachRequest): Entry;
+  /** A process of the guest's machine says that it is no guest. @throws Refused */
+  untouched(fd: number, request: UntouchedRequest): void;
 }

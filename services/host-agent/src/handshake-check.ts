@@ -7,6 +7,7 @@ import { Refused } from "./region-memory.ts";
 export const GUEST_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const PROGRAM_MAX = 512;
+const REASON_MAX = 200;
 const PUBLISH_MAX = 256;
 
 type Fields = Record<string, unknown>;
@@ -71,6 +72,12 @@ export function checkRequest(line: string): Request {
   switch (fields.request) {
     case "status":
       return { request: "status" };
+    case "untouched":
+      return {
+        request: "untouched",
+        container: optionalText(fields, "container", 63) ?? "",
+        reason: (optionalText(fields, "reason", REASON_MAX) ?? "").replace(/[^ -~]/g, "?"),
+      };
     case "dmesg":
       return { request: "dmesg", name: optionalText(fields, "name", 63) ?? "" };
     case "attach": {
@@ -98,6 +105,6 @@ export function checkRequest(line: string): Request {
       };
     }
     default:
-      refuse("request must be attach, status or dmesg");
+      refuse("request must be attach, untouched, status or dmesg");
   }
 }

@@ -98,6 +98,13 @@ export class Listener {
     return server;
   }
 
+  /** Why its connections get no shortcut (PATH); undefined when they may. */
+  get noShortcut(): number | undefined {
+    const { shortcuts } = this.context;
+    if (typeof shortcuts === "number") return shortcuts;
+    return this.shortcut ? undefined : PATH.DISABLED;
+  }
+
   /** Stops one of the real listeners. */
   remove(server: Server): void {
     if (this.servers.delete(server)) server.close();
@@ -141,8 +148,7 @@ export class Listener {
     }
     const ends = { socket, local: plan.toGuest(local), peer: plan.toGuest(peer) };
     if (typeof shortcuts === "number" || !this.shortcut) {
-      const why = typeof shortcuts === "number" ? shortcuts : PATH.DISABLED;
-      this.deliver({ ...ends, way: { connection, why } });
+      this.deliver({ ...ends, way: { connection, why: this.noShortcut ?? PATH.DISABLED } });
       return;
     }
     this.offered++;

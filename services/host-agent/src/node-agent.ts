@@ -43,6 +43,9 @@ function nodeTroubles(): string[] {
   if (lacks.has("NET_BIND_SERVICE")) {
     troubles.push("without CAP_NET_BIND_SERVICE no pod can listen on a port below 1024");
   }
+  if (process.pid === 1) {
+    troubles.push("without hostPID it cannot see which process of a pod connects");
+  }
   try {
     const own = openNetworkNamespace("self");
     try {
@@ -76,6 +79,7 @@ export class NodeAgent {
       version,
       troubles: () => [...this.troubles, ...(this.listening ? [] : ["it does not listen yet"])],
       guests: () => this.guests(),
+      untouched: () => this.registry.untouched,
     });
   }
 

@@ -1,16 +1,23 @@
 /** The node agent's HTTP: probes of the kubelet, and what the controller reads. */
 import Fastify, { type FastifyInstance } from "fastify";
 import type { ContainerStatus } from "./node-status.ts";
+import type { UntouchedContainer } from "./pod-registry.ts";
 
 export interface NodeHttpOptions {
   version: string;
   /** Sentences that say why the agent cannot serve pods; none = ready. */
   troubles(): string[];
   guests(): ContainerStatus[];
+  untouched(): UntouchedContainer[];
 }
 
 /** Builds it; it does not listen yet. */
-export function nodeHttp({ version, troubles, guests }: NodeHttpOptions): FastifyInstance {
+export function nodeHttp({
+  version,
+  troubles,
+  guests,
+  untouched,
+}: NodeHttpOptions): FastifyInstance {
   const app = Fastify();
   app.get("/healthz", () => ({ ok: true, version }));
   app.get("/readyz", (_request, reply) => {
@@ -20,5 +27,6 @@ export function nodeHttp({ version, troubles, guests }: NodeHttpOptions): Fastif
       .send({ ok: found.length === 0, troubles: found });
   });
   app.get("/guests", () => guests());
+  app.get("/untouched", () => untouched());
   return app;
 }

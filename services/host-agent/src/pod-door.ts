@@ -1,6 +1,6 @@
 /** The door of one pod: every process of it that attaches is a process of the same guest. */
 import { closeFd } from "@outsock/hostsys";
-import type { AttachRequest } from "@outsock/vrpc";
+import type { AttachRequest, UntouchedRequest } from "@outsock/vrpc";
 import type { Door, Entry } from "./door.ts";
 import { Guest, type PodIdentity } from "./guest.ts";
 import { PodPlan } from "./pod-plan.ts";
@@ -9,6 +9,9 @@ import { Refused } from "./region-memory.ts";
 
 /** Each has a region and descriptors of the agent; the kubelet's own limit of a pod is of this kind. */
 const PROCESSES_MAX = 1024;
+
+/** Containers of one pod whose notes are kept. */
+const NOTES_MAX = 64;
 
 /** The pod's network, held from its first process to its last. */
 interface Held {
@@ -21,6 +24,8 @@ interface Held {
 export class PodDoor implements Door {
   readonly pod: PodIdentity;
   private held: Held | undefined;
+  /** Containers with Node processes that are no guests, and why; for the pod's life. */
+  readonly untouchedReasons = new Map<string, string>();
 
   constructor(pod: PodIdentity) {
     this.pod = pod;
@@ -41,6 +46,13 @@ export class PodDoor implements Door {
       throw new Refused("EAGAIN", `the pod has ${PROCESSES_MAX} guest processes already`);
     }
     return this.entry(held, found, request);
+  }
+
+  /** @throws Refused */
+  untouched(fd: number, { container, reason }: UntouchedRequest): void {
+    closeFd(podProcess(fd, this.pod.uid).namespace);
+    const kept = this.untouchedReasons;
+    if (kept.has(container) || kept.size < NOTES_MAX) kept.set(container, reason);
   }
 
   private first(found: PodProcess, request: AttachRequest): Entry {

@@ -90,7 +90,11 @@ export function podProcess(fd: number, uid: string): PodProcess {
     peer = peerProcess(fd);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw new Refused("ESRCH", "the process that connected is not to be seen: has it ended?");
+    throw new Refused(
+      "ESRCH",
+      "the agent does not see the process that connected: it has ended, or the agent runs " +
+        "without hostPID",
+    );
   }
   let namespace = -1;
   try {

@@ -55,6 +55,16 @@ function checkUid(value: unknown): string {
 interface Listening {
   pod: PodRecord;
   server: Server;
+  door: PodDoor;
+}
+
+/** A container with Node processes that are no guests. */
+export interface UntouchedContainer {
+  namespace: string;
+  pod: string;
+  uid: string;
+  container: string;
+  reason: string;
 }
 
 export class PodRegistry {
@@ -74,6 +84,18 @@ export class PodRegistry {
 
   get pods(): PodRecord[] {
     return [...this.listening.values()].map(({ pod }) => pod);
+  }
+
+  get untouched(): UntouchedContainer[] {
+    return [...this.listening.values()].flatMap(({ pod, door }) =>
+      [...door.untouchedReasons].map(([container, reason]) => ({
+        namespace: pod.namespace,
+        pod: pod.name,
+        uid: pod.uid,
+        container,
+        reason,
+      })),
+    );
   }
 
   /** Listens again for the pods of before. */
@@ -148,7 +170,7 @@ export class PodRegistry {
     });
     // Whoever of the pod, as any user; others do not see the directory.
     await chmod(path, 0o666);
-    this.listening.set(pod.uid, { pod, server });
+    this.listening.set(pod.uid, { pod, server, door });
   }
 
   private inOrder<T>(work: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@
  * What a guest's session offers to the sockets that it owns: its memory, its notifications and its
  * ring slab. Sockets see this, not the session.
  */
-import type { RegionLayout, RingPlace, SharedMemory } from "@outsock/ring";
+import type { ProducerOptions, RegionLayout, RingPlace, SharedMemory } from "@outsock/ring";
 import type { RingPair } from "@outsock/vrpc";
 import type { Arrival } from "./listener.ts";
 import type { ListenerDirectory } from "./listener-directory.ts";
@@ -29,6 +29,8 @@ export interface SessionContext extends PairMember, EndOwner {
   readonly shortcuts: Broker | number;
   /** Version of the protocol that the guest speaks. */
   readonly version: number;
+  /** How rings to the guest grow and shrink. */
+  readonly windows: ProducerOptions;
   /** Counts a connection by its path (PATH). */
   countPath(path: number): void;
   /** Tells the guest of `events` (EVENT bits) on its socket. */

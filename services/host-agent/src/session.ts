@@ -15,6 +15,7 @@ import {
   FLAG,
   HEADER,
   OP,
+  PROTOCOL_SHORTCUT,
   pathName,
   SOCK_DGRAM,
   SOCK_STREAM,
@@ -31,9 +32,11 @@ import {
 import {
   ccbWord,
   formatRegion,
+  type GrownRings,
   type Pollable,
   Port,
   type PortCounters,
+  type ProducerOptions,
   portPlace,
   type RegionLayout,
   RingConsumer,
@@ -88,6 +91,8 @@ export interface SessionOptions {
   directory: ListenerDirectory;
   lifelines: Lifelines;
   broker: Broker;
+  /** Rings that have grown, of all sessions. */
+  grown: GrownRings;
   /** Where the guest's ends are offered, or why it gets no shortcut (PATH). */
   shortcuts: Broker | number;
   /** A listener of the guest came to be; published ports attach to it. */
@@ -105,6 +110,7 @@ export class Session implements SessionContext, Pollable {
   readonly layout: RegionLayout;
   readonly plan: NetworkPlan;
   readonly version: number;
+  readonly windows: ProducerOptions;
   readonly directory: ListenerDirectory;
   readonly lifelines: Lifelines;
   readonly shortcuts: Broker | number;
@@ -129,6 +135,11 @@ export class Session implements SessionContext, Pollable {
     this.memory = sharedMemory(options.mapping.buffer);
     this.layout = formatRegion(this.memory, DEFAULT_MAX_SOCKETS, options.version);
     this.version = options.version;
+    this.windows = {
+      windows: options.version >= PROTOCOL_SHORTCUT,
+      grown: options.grown,
+      onShrink: (offset, length) => options.mapping.discard(offset, length),
+    };
     this.directory = options.directory;
     this.lifelines = options.lifelines;
     this.shortcuts = options.shortcuts;
@@ -274,7 +285,9 @@ export class Session implements SessionContext, Pollable {
     payload: Uint8Array,
   ): void {
     if (this.detached) return;
-    this.guard(() => this.replies.send({ opcode, sequence, socket, status, payload }));
+    // A number that is free again is no news to wake a guest for.
+    const quiet = opcode === OP.CLOSE;
+    this.guard(() => this.replies.send({ opcode, sequence, socket, status, payload }, quiet));
   }
 
   accept(listener: number, arrival: Arrival): boolean {

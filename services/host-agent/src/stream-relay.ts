@@ -44,7 +44,7 @@ export class StreamRelay implements ReadTarget {
     this.id = id;
     this.rings = rings;
     this.tx = new RingConsumer(context.memory, rings.tx);
-    this.rx = new RingProducer(context.memory, rings.rx);
+    this.rx = new RingProducer(context.memory, rings.rx, context.windows);
   }
 
   /** Knows a socket that is still connecting, so that closing can end it. */
@@ -194,6 +194,7 @@ export class StreamRelay implements ReadTarget {
     const { closed } = this;
     if (closed === undefined) return;
     this.closed = undefined;
+    this.rx.close();
     this.rings.release();
     closed();
   }

@@ -196,6 +196,11 @@ export class StreamSocket implements GuestSocket {
       return;
     }
     const here = directory.find(plan, target.endpoint);
+    const refused = here?.listener.noShortcut;
+    if (refused !== undefined) {
+      this.connectOut(sequence, destination, target, refused);
+      return;
+    }
     // A bound port cannot be had a second time, should the kernel not answer at once.
     if (here === undefined || this.bound !== undefined) {
       // In a pod it may be another one's port all the same, under a Service's address.

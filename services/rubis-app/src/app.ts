@@ -20,6 +20,7 @@ export function buildApp(database: Database, clock: Clock): FastifyInstance {
     bodyLimit: 1024 * 1024,
     // At the end, requests that run are answered; connections that only wait are closed.
     forceCloseConnections: "idle",
+    return503OnClosing: false,
   });
 
   app.setErrorHandler(

@@ -8,6 +8,8 @@ export interface Config {
   port: number;
   databaseUrl: string;
   pool: number;
+  /** How long it serves on once it is told to stop. */
+  drainMs: number;
   /** The fixed clock in milliseconds; null: the clock runs. */
   now: number | null;
 }
@@ -57,6 +59,7 @@ export function readConfig(env: Environment): Config {
     port: whole(env, "PORT", 8081, 0, 65535),
     databaseUrl: readDatabaseUrl(env),
     pool: whole(env, "RUBIS_DB_POOL", 16, 1, 1000),
+    drainMs: whole(env, "RUBIS_DRAIN_MS", 0, 0, 60_000),
     now: readNow(env),
   };
 }

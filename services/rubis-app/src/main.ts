@@ -17,15 +17,21 @@ async function start(): Promise<void> {
   const database = openDatabase(config.databaseUrl, config.pool);
   const app = buildApp(database, createClock(config.now));
   let stopping = false;
+  // Clients leave a server that goes after their next answer, rather than meet a closed connection.
+  app.addHook("onSend", async (_request, reply) => {
+    if (stopping) reply.header("connection", "close");
+  });
   const stop = () => {
     if (stopping) return;
     stopping = true;
     // A client that does not read its answer must not hold up the end.
-    setTimeout(() => process.exit(0), 5_000).unref();
-    app
-      .close()
-      .then(() => database.close())
-      .then(() => process.exit(0), fail);
+    setTimeout(() => process.exit(0), config.drainMs + 5_000).unref();
+    setTimeout(() => {
+      app
+        .close()
+        .then(() => database.close())
+        .then(() => process.exit(0), fail);
+    }, config.drainMs);
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

@@ -16,6 +16,8 @@ export interface Config {
   cache: string;
   /** The fixed clock in milliseconds; null: the clock runs. */
   now: number | null;
+  /** How long results of reads are kept, in milliseconds; 0: not at all. */
+  keepResultsMs: number;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,6 +54,15 @@ export function readSeed(text: string): number {
   return seed;
 }
 
+function readKeepResults(text: string): number {
+  const ms = Number(text);
+  if (!/^\d+$/.test(text) || ms > 60_000)
+    throw new ConfigError(
+      `RUBIS_DB_KEEP_RESULTS must be a whole number of milliseconds from 0 to 60000, not "${text}".`,
+    );
+  return ms;
+}
+
 /** ISO 8601, cut to whole seconds: the data base keeps no finer time. */
 export function readNow(text: string): number {
   const iso = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
@@ -78,5 +89,6 @@ export function readConfig(env: Environment): Config {
       given(env, "RUBIS_CACHE") ??
       (cacheHome ? join(cacheHome, "rubis") : join(homedir(), ".cache", "outsock")),
     now: now === null ? null : readNow(now),
+    keepResultsMs: readKeepResults(given(env, "RUBIS_DB_KEEP_RESULTS") ?? "0"),
   };
 }

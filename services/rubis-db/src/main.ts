@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buildServer } from "./app.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { Engine } from "./engine/engine.ts";
+import { ResultCache } from "./engine/result-cache.ts";
 import { provideDataSet } from "./loader/cache.ts";
 
 /** Gives the file to serve, made if need be. */
@@ -29,9 +30,11 @@ function temporaryDirectory(): string {
 }
 
 /** Opens the database and reads from it: a file that is none shows itself here. */
-function openEngine(file: string, now: number | null): Engine {
+function openEngine(file: string, { now, keepResultsMs }: Config): Engine {
+  const results =
+    keepResultsMs > 0 ? new ResultCache(keepResultsMs, () => performance.now()) : null;
   try {
-    const engine = new Engine(file, () => now ?? Date.now());
+    const engine = new Engine(file, () => now ?? Date.now(), results);
     engine.plan("SELECT id FROM items", []);
     return engine;
   } catch (e) {
@@ -42,7 +45,7 @@ function openEngine(file: string, now: number | null): Engine {
 function start(): void {
   const config = readConfig(process.env);
   const file = prepareFile(config);
-  const engine = openEngine(file, config.now);
+  const engine = openEngine(file, config);
   const { server, close } = buildServer(engine);
   server.on("error", fail);
   server.listen(config.port, config.host, () => {

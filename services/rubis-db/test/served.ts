@@ -6,6 +6,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { buildServer } from "../src/app.ts";
 import { Engine } from "../src/engine/engine.ts";
+import type { ResultCache } from "../src/engine/result-cache.ts";
 import { writeSqlite } from "../src/loader/sqlite-file.ts";
 
 export const reference = Date.UTC(2025, 0, 1);
@@ -17,11 +18,11 @@ export interface Served {
 }
 
 /** A database server in this process, on a small data set of its own. */
-export async function serve(): Promise<Served> {
+export async function serve(results: ResultCache | null = null): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), "rubis-db-test-"));
   const file = join(directory, "rubis.sqlite");
   writeSqlite(file, { scale: 0.02, seed: 7, reference });
-  const engine = new Engine(file, () => reference);
+  const engine = new Engine(file, () => reference, results);
   const { server, close } = buildServer(engine);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -69,6 +69,7 @@ export async function buildWeb(application: Application): Promise<FastifyInstanc
     keepAliveTimeout: 75_000,
     // At the end, requests that run are answered; connections that only wait are closed.
     forceCloseConnections: "idle",
+    return503OnClosing: false,
     // What the router cannot decode, e.g. `/%zz`.
     frameworkErrors: (error, _request, reply) =>
       void show(reply as FastifyReply, 400, "error", {

@@ -7,6 +7,8 @@ export interface Config {
   host: string;
   port: number;
   appUrl: URL;
+  /** How long it serves on once it is told to stop. */
+  drainMs: number;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -20,6 +22,13 @@ function readPort(env: Environment): number {
   return port;
 }
 
+function readDrain(env: Environment): number {
+  const text = env.RUBIS_DRAIN_MS?.trim() || "0";
+  if (!/^\d+$/.test(text) || Number(text) > 60_000)
+    throw new ConfigError(`RUBIS_DRAIN_MS must be a whole number from 0 to 60000, not "${text}".`);
+  return Number(text);
+}
+
 function readAppUrl(env: Environment): URL {
   const text = env.APP_URL?.trim() || "http://127.0.0.1:8081";
   if (!URL.canParse(text) || new URL(text).protocol !== "http:")
@@ -28,5 +37,10 @@ function readAppUrl(env: Environment): URL {
 }
 
 export function readConfig(env: Environment): Config {
-  return { host: env.HOST?.trim() || "127.0.0.1", port: readPort(env), appUrl: readAppUrl(env) };
+  return {
+    host: env.HOST?.trim() || "127.0.0.1",
+    port: readPort(env),
+    appUrl: readAppUrl(env),
+    drainMs: readDrain(env),
+  };
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, get } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,7 @@ const bad: [Tier, Record<string, string>, string][] = [
   ["rubis-web", { PORT: "abc" }, "PORT must be"],
   ["rubis-web", { PORT: "70000" }, "PORT must be"],
   ["rubis-web", { APP_URL: "ftp://x" }, "APP_URL must be"],
+  ["rubis-web", { RUBIS_DRAIN_MS: "-1" }, "RUBIS_DRAIN_MS must be"],
   ["rubis-app", { PORT: "-1" }, "PORT must be"],
   ["rubis-app", { DATABASE_URL: "mysql://x" }, "DATABASE_URL must be"],
   ["rubis-app", { RUBIS_NOW: "yesterday" }, "RUBIS_NOW must be"],
@@ -58,6 +60,33 @@ test.each<Tier>(["rubis-web", "rubis-app", "rubis-db"])(
     }
   },
 );
+
+test("web told to stop, with time to drain: a kept connection is answered once more, then left", async () => {
+  const web = await start("rubis-web", { RUBIS_DRAIN_MS: "60000" });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  /** Status and what becomes of the connection. */
+  const ask = () =>
+    new Promise<string>((resolve, reject) => {
+      const options = { host: "127.0.0.1", port: web.port, path: "/", agent };
+      const request = get(options, (response) => {
+        const { statusCode, headers } = response;
+        response.resume().on("end", () => resolve(`${statusCode} ${headers.connection}`));
+      });
+      request.on("error", reject);
+    });
+  try {
+    expect(await ask()).toBe("200 keep-alive");
+    web.process.kill("SIGTERM");
+    // The signal takes its time; until then answers are ordinary ones.
+    let answer = await ask();
+    while (answer === "200 keep-alive") answer = await ask();
+    expect(answer).toBe("200 close");
+  } finally {
+    agent.destroy();
+    web.process.kill("SIGKILL");
+    await web.stop();
+  }
+});
 
 test("web without its application says so with 502, without the database with 503, and recovers", async () => {
   const clock = { RUBIS_NOW: now, RUBIS_SCALE: "0.05" };

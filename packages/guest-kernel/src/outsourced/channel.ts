@@ -2,10 +2,11 @@
  * One attachment to a host agent: the port, the call and reply rings, and who waits for what. It
  * ends with its agent; the link above makes another one.
  */
-import { CCB, ERRNO, EVENT, FLAG, HEADER, OP } from "@outsock/abi";
+import { CCB, ERRNO, EVENT, FLAG, HEADER, OP, PROTOCOL_SHORTCUT } from "@outsock/abi";
 import { drainBytes, sendByte, waitReadable } from "@outsock/hostsys";
 import {
   ccbWord,
+  type GrownRings,
   type Pollable,
   Port,
   type PortCounters,
@@ -21,6 +22,7 @@ import { Conduit } from "./conduit.ts";
 
 const CALLS_WAITING_MAX = 65536;
 const BATCH = 1024;
+const QUIET_DELAY = 5;
 const EMPTY = new Uint8Array(0);
 
 export interface Reply {
@@ -40,6 +42,10 @@ export interface ChannelHandlers {
   defer(turn: () => void): void;
   /** A blocking call took the doorbell: look at the queue soon. */
   onMissedDoorbell(): void;
+  /** Rings that have grown, of all regions of this process. */
+  readonly grown: GrownRings;
+  /** Calls once after `delay` milliseconds, without keeping the program alive. */
+  after(delay: number, fire: () => void): void;
   /** Runs what reads the agent's bytes: a breach ends the attachment. */
   guard(work: () => void): void;
 }
@@ -53,12 +59,17 @@ export class Channel implements Pollable {
   private readonly replies: RingConsumer;
   private readonly waiting = new Map<number, (reply: Reply) => void>();
   private sequence = 0;
+  private tellsLater = false;
   alive = true;
 
   constructor(attachment: Attachment, handlers: ChannelHandlers) {
     const { fd, layout, memory } = attachment;
     this.attachment = attachment;
-    this.conduit = new Conduit(memory, layout, "guest");
+    this.conduit = new Conduit(memory, layout, "guest", {
+      windows: layout.version >= PROTOCOL_SHORTCUT,
+      grown: handlers.grown,
+      onShrink: (offset, length) => attachment.mapping.discard(offset, length),
+    });
     this.handlers = handlers;
     Atomics.store(memory.words, HEADER.GUEST_SLEEPING, 1);
     this.port = new Port(
@@ -89,6 +100,22 @@ export class Channel implements Pollable {
     this.sequence = (this.sequence + 1) >>> 0;
     if (done !== undefined) this.waiting.set(this.sequence, done);
     this.calls.send({ opcode, sequence: this.sequence, socket, status: 0, payload });
+  }
+
+  /**
+   * Sends a call that nobody waits for: the agent gets it with the next one, or within
+   * QUIET_DELAY milliseconds. Many short connections then wake it half as often.
+   */
+  callSoon(opcode: number, socket: number, payload: Uint8Array): void {
+    if (!this.alive) return;
+    this.sequence = (this.sequence + 1) >>> 0;
+    this.calls.send({ opcode, sequence: this.sequence, socket, status: 0, payload }, true);
+    if (this.tellsLater) return;
+    this.tellsLater = true;
+    this.handlers.after(QUIET_DELAY, () => {
+      this.tellsLater = false;
+      if (this.alive) this.guard(() => this.calls.tell());
+    });
   }
 
   /**

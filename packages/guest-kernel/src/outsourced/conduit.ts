@@ -3,10 +3,11 @@
  * write for each. The peer is the host agent (a guest's own region) or another guest (a pair
  * region, where one of the two has the agent's side of the layout).
  */
-import { CCB, FLAG } from "@outsock/abi";
+import { CCB } from "@outsock/abi";
 import {
   ccbWord,
   checkRing,
+  type ProducerOptions,
   type RegionLayout,
   RingConsumer,
   RingProducer,
@@ -22,14 +23,26 @@ export class Conduit {
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
   private readonly side: RegionSide;
+  private readonly windows: ProducerOptions;
 
-  constructor(memory: SharedMemory, layout: RegionLayout, side: RegionSide) {
+  /** @param windows how the rings that this side writes grow and shrink */
+  constructor(
+    memory: SharedMemory,
+    layout: RegionLayout,
+    side: RegionSide,
+    windows: ProducerOptions,
+  ) {
     this.memory = memory;
     this.layout = layout;
     this.side = side;
+    this.windows = windows;
   }
 
-  /** The ring that this side writes. @throws RegionInvalid */
+  /**
+   * The ring that this side writes, with nothing in it.
+   * - It is closed before the number is used again and before the memory goes.
+   * @throws RegionInvalid
+   */
   producer(socket: number, rings: RingPair): RingProducer {
     const { layout, memory } = this;
     const { txOffset, txCapacity, rxOffset, rxCapacity } = rings;
@@ -40,6 +53,7 @@ export class Conduit {
       this.side === "guest"
         ? txRingPlace(layout, socket, txOffset, txCapacity)
         : rxRingPlace(layout, socket, rxOffset, rxCapacity),
+      this.windows,
     );
   }
 

@@ -7,7 +7,7 @@
 
 import { COUNTERS, type CounterName, DESCRIPTORS_MAX, HEADER, OP } from "@outsock/abi";
 import { closeFd, watchProcessors } from "@outsock/hostsys";
-import { PollLoop, RingCorrupted } from "@outsock/ring";
+import { GrownRings, PollLoop, RingCorrupted } from "@outsock/ring";
 import {
   type AttachRequest,
   type Message,
@@ -68,6 +68,8 @@ const POLL = { start: 10, maximum: 100 };
 const ATTACH_TIMEOUT = 5000;
 const RETRY_FIRST = 20;
 const RETRY_LAST = 1000;
+/** How often rings that have grown are looked at, milliseconds. */
+const SWEEP_EVERY = 1000;
 /** Turns of polling after which the counters in the region are brought up to date. */
 const COUNTERS_EVERY = 256;
 
@@ -81,6 +83,7 @@ export class Link {
   private stop: (() => void) | undefined;
   private request: AttachRequest;
   private readonly pairs: Pairs;
+  private readonly grown: GrownRings;
   private relayBytes = 0;
   private shortcutBytes = 0;
   private turns = 0;
@@ -102,7 +105,9 @@ export class Link {
           if (this.turns % COUNTERS_EVERY === 0 || !this.loop.busy) this.publishCounters();
         }),
     });
+    this.grown = new GrownRings((sweep) => options.after(SWEEP_EVERY, sweep));
     this.pairs = new Pairs({
+      grown: this.grown,
       watch: (fd, onRing, onGone) => options.watch.start(fd, onRing, onGone),
       defer: options.defer,
       log: (sentence) => options.log.write(sentence),
@@ -153,6 +158,8 @@ export class Link {
       },
       defer: this.options.defer,
       onMissedDoorbell: () => this.loop.expect(this.channel),
+      after: this.options.after,
+      grown: this.grown,
       guard: (work) => this.guard(work),
     });
 

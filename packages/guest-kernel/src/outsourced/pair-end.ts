@@ -7,6 +7,7 @@
 import { PAIR_SIDE_GUEST } from "@outsock/abi";
 import { type Mapping, sendByte } from "@outsock/hostsys";
 import {
+  type GrownRings,
   openRegion,
   type Pollable,
   Port,
@@ -32,6 +33,7 @@ export interface PairHandlers {
   /** Takes the doorbell over. @returns closes it */
   watch(fd: number, onRing: () => void, onGone: () => void): () => void;
   defer(turn: () => void): void;
+  readonly grown: GrownRings;
   /** The doorbell rang. */
   onRing(pair: PairEnd): void;
   /** No event will come any more; `broken` is what the other guest did, if that is why. */
@@ -63,7 +65,11 @@ export class PairEnd implements Pollable {
     this.side = side;
     this.mapping = mapping;
     this.handlers = handlers;
-    this.conduit = new Conduit(memory, layout, role);
+    this.conduit = new Conduit(memory, layout, role, {
+      windows: true,
+      grown: handlers.grown,
+      onShrink: (offset, length) => mapping.discard(offset, length),
+    });
     this.port = new Port(
       memory,
       portPlace(layout, role),

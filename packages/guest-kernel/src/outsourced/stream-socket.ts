@@ -64,6 +64,9 @@ interface Route {
   slot: number;
 }
 
+/** A backlog beyond this has room for connections that come before the agent knows of a credit. */
+const CREDITS_IN_RESERVE = 64;
+
 interface Waiting {
   id: number;
   local: Endpoint;
@@ -185,11 +188,18 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     if (this.state !== "listening") return -ERRNO.EINVAL;
     const waiting = this.queue.shift();
     if (waiting === undefined) return -ERRNO.EAGAIN;
-    this.channel.call(OP.ACCEPT, this.id, new PayloadWriter().u32(1).done());
+    this.giveCredit();
     const socket = new OutsourcedStream(this.link, this.domain, waiting.id);
     this.link.bindId(waiting.id, socket);
     socket.established(waiting.local, waiting.peer, waiting.route);
     return socket;
+  }
+
+  /** One more connection may come. With some in reserve the agent need not know at once. */
+  private giveCredit(): void {
+    const payload = new PayloadWriter().u32(1).done();
+    if (this.backlog > CREDITS_IN_RESERVE) this.channel.callSoon(OP.ACCEPT, this.id, payload);
+    else this.channel.call(OP.ACCEPT, this.id, payload);
   }
 
   connect(address: SocketAddress): number {
@@ -512,6 +522,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     this.link.forget(this);
     this.closePair();
     const { wire } = this;
+    wire?.tx.close();
     this.wire = undefined;
     if (wire?.pair !== undefined) this.link.leavePair(wire.pair, wire.number);
     if (this.lifeline !== -1) closeFd(this.lifeline);
@@ -519,7 +530,9 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     for (const { id, route } of this.queue.splice(0)) this.refuse(id, route);
     if (!this.link.alive || this.id === 0) return;
     this.link.releaseId(this.id);
-    this.closeNumber(this.id, this.aborting ? CLOSE_RESET : 0);
+    if (wire?.pair === undefined) this.closeNumber(this.id, this.aborting ? CLOSE_RESET : 0);
+    // The other guest knows by the pair: the agent only tidies up.
+    else this.channel.callSoon(OP.CLOSE, this.id, new PayloadWriter().u32(0).done());
   }
 
   /** A connection that the program never accepted. */
@@ -558,7 +571,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     const route = this.readRoute(payload);
     if (route === undefined) {
       this.closeNumber(message.socket, CLOSE_RESET);
-      this.channel.call(OP.ACCEPT, this.id, new PayloadWriter().u32(1).done());
+      this.giveCredit();
       return;
     }
     route.pair?.add(route.slot, UNACCEPTED);
@@ -587,6 +600,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     } else if (this.state === "connected" && !this.reset) {
       this.resetBy(ERRNO.ECONNRESET);
     }
+    this.wire?.tx.close();
     this.changed();
   }
 

@@ -90,54 +90,59 @@ function programName(config: GuestConfig): string {
   return (isMainThread ? process.argv[1] : config.program) ?? "node";
 }
 
-function attach(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
-  const program = programName(config);
-  return mountOutsourced(
-    kernel,
-    natives,
-    (turn) => host.defer(turn),
-    config.agent,
-    {
-      request: "attach",
-      protocol: { min: PROTOCOL_MIN, max: PROTOCOL_MAX },
-      ...(config.name === undefined ? {} : { name: config.name }),
-      ...(config.token === undefined ? {} : { token: config.token }),
-      ...(config.container === undefined ? {} : { container: config.container }),
-      pid: process.pid,
-      program: isMainThread ? program : `${program} (worker thread)`,
-      publish: config.publish ?? [],
-      ...(config.shortcut === false ? { shortcut: false } : {}),
-    },
-    config.pod === true,
-  );
-}
-
 /** Errors of an agent that is not there yet, or stops just now. */
 const PASSING = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EAGAIN"]);
 
-function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
-  const patience = config.pod ? (config.wait ?? POD_AGENT_TIMEOUT) : 0;
+/** Tries until an agent answers, or the pod's patience is over. @throws AttachError, SysError */
+function waitForAgent(patience: number, attach: () => void): void {
   const deadline = performance.now() + patience;
   for (;;) {
     try {
-      return attach(kernel, config, natives, host);
+      attach();
+      return;
     } catch (error) {
-      if (!(error instanceof AttachError) && !(error instanceof SysError)) throw error;
-      if (performance.now() < deadline && PASSING.has(error.code)) {
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POD_AGENT_RETRY);
-        continue;
-      }
-      if (config.pod && PASSING.has(error.code)) {
-        return fail(
-          `no Outsock host agent answers on ${config.agent} for ${patience / 1000} s: ` +
-            `${error.message}; look at its DaemonSet's pod on this node`,
-        );
-      }
-      if (error instanceof AttachError) return fail(error.message);
+      const known = error instanceof AttachError || error instanceof SysError;
+      if (!known || !PASSING.has(error.code) || performance.now() >= deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POD_AGENT_RETRY);
+    }
+  }
+}
+
+function mountAgent(kernel: Kernel, config: GuestConfig, natives: Natives, host: LoopHost): Link {
+  const program = programName(config);
+  const patience = config.pod ? (config.wait ?? POD_AGENT_TIMEOUT) : 0;
+  try {
+    return mountOutsourced(
+      kernel,
+      natives,
+      (turn) => host.defer(turn),
+      config.agent,
+      {
+        request: "attach",
+        protocol: { min: PROTOCOL_MIN, max: PROTOCOL_MAX },
+        ...(config.name === undefined ? {} : { name: config.name }),
+        ...(config.token === undefined ? {} : { token: config.token }),
+        ...(config.container === undefined ? {} : { container: config.container }),
+        pid: process.pid,
+        program: isMainThread ? program : `${program} (worker thread)`,
+        publish: config.publish ?? [],
+        ...(config.shortcut === false ? { shortcut: false } : {}),
+      },
+      config.pod === true,
+      (attach) => waitForAgent(patience, attach),
+    );
+  } catch (error) {
+    if (!(error instanceof AttachError) && !(error instanceof SysError)) throw error;
+    if (config.pod && PASSING.has(error.code)) {
       return fail(
-        `no host agent answers on ${config.agent}: ${error.message}; start one: outsock agent`,
+        `no Outsock host agent answers on ${config.agent} for ${patience / 1000} s: ` +
+          `${error.message}; look at its DaemonSet's pod on this node`,
       );
     }
+    if (error instanceof AttachError) return fail(error.message);
+    return fail(
+      `no host agent answers on ${config.agent}: ${error.message}; start one: outsock agent`,
+    );
   }
 }
 

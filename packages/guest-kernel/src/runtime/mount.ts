@@ -85,6 +85,7 @@ function containerFile(path: string): () => string {
 /**
  * Attaches to the host agent on `path`, blocking, and makes its sockets those of the guest.
  * @param pod the guest's machine is its pod: names are those of the container's own files
+ * @param patiently runs the attempt to attach, several times where an agent is waited for
  * @throws AttachError, SysError
  */
 export function mountOutsourced(
@@ -93,7 +94,8 @@ export function mountOutsourced(
   defer: (turn: () => void) => void,
   path: string,
   request: AttachRequest,
-  pod: boolean,
+  pod = false,
+  patiently: (attach: () => void) => void = (attach) => attach(),
 ): Link {
   const link = new Link({
     path,
@@ -107,7 +109,7 @@ export function mountOutsourced(
     },
     run: () => kernel.scheduler.run(),
   });
-  link.attach();
+  patiently(() => link.attach());
   const { name, address, nameservers, search } = link.attachment.reply;
   kernel.rename(pod ? hostname() : name);
   kernel.registerFamily(new OutsourcedFamily(link));

@@ -23,9 +23,16 @@ import {
 import type { KernelLog } from "../kernel/klog.ts";
 import { fail } from "./fail.ts";
 
-/** Strings with a NUL behind each, as /proc shows them. */
-function strings(path: string): string[] {
-  return fs.readFileSync(path, "utf8").split("\0").slice(0, -1);
+/**
+ * Strings with a NUL behind each, as /proc shows them; undefined where it shows nothing (a Node
+ * with capabilities of its file, run by another user than root).
+ */
+function strings(path: string): string[] | undefined {
+  try {
+    return fs.readFileSync(path, "utf8").split("\0").slice(0, -1);
+  } catch {
+    return undefined;
+  }
 }
 
 /** --title has written over the words of the command line (in place). */
@@ -35,18 +42,28 @@ function titled(): boolean {
 }
 
 function commandLine(): string[] {
-  if (!titled()) return strings("/proc/self/cmdline");
-  return [process.argv0, ...process.execArgv, ...process.argv.slice(1)];
+  const shown = titled() ? undefined : strings("/proc/self/cmdline");
+  return shown ?? [process.argv0, ...process.execArgv, ...process.argv.slice(1)];
 }
 
 /** The environment that the process was started with: what was loaded before us comes again. */
 function environment(): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const text of strings("/proc/self/environ")) {
+  const shown = strings("/proc/self/environ");
+  if (shown === undefined) return { ...process.env } as Record<string, string>;
+  for (const text of shown) {
     const at = text.indexOf("=");
     if (at > 0) env[text.slice(0, at)] = text.slice(at + 1);
   }
   return env;
+}
+
+function mayHoldIoUring(): boolean {
+  try {
+    return holdsIoUring();
+  } catch {
+    return Number.parseInt(process.versions.node, 10) >= 22;
+  }
 }
 
 function startAgain(): never {
@@ -78,5 +95,5 @@ export function takeNetworkAway(log: KernelLog, keep: boolean): void {
     );
   }
   log.write("seccomp: AF_INET and AF_INET6 of the host are denied");
-  if (isMainThread && holdsIoUring()) startAgain();
+  if (isMainThread && mayHoldIoUring()) startAgain();
 }

@@ -6,6 +6,7 @@ import { LocalLauncher, missingProgram } from "./launcher.ts";
 import { disturbance } from "./metrics.ts";
 import { type CompareOptions, commandLine } from "./options.ts";
 import { ProcessError, ProcessSet } from "./processes.ts";
+import { profileTable, profileTiers, type TierProfile } from "./profile/index.ts";
 import { progressFor } from "./progress.ts";
 import { thisMachine } from "./report/machine.ts";
 import { type Comparison, writeResults } from "./results.ts";
@@ -33,7 +34,7 @@ export async function compare(options: CompareOptions): Promise<number> {
 
   const scratch = mkdtempSync(join(tmpdir(), "outsock-compare-"));
   const processes = new ProcessSet(scratch);
-  const launcher = new LocalLauncher(processes, scratch, options.scale);
+  const launcher = new LocalLauncher(processes, scratch, options, options.profile);
   const laboratory: Laboratory = {
     launcher,
     startGenerator: () => startGenerator(processes, options),
@@ -52,10 +53,15 @@ export async function compare(options: CompareOptions): Promise<number> {
   const progress = progressFor(process.stderr);
   let failure: unknown;
   let repeats = options.repeats;
+  let profiles: TierProfile[] = [];
   try {
-    repeats = await runComparison(options, laboratory, progress, interrupt.signal, (result) => {
-      results.push(result);
-    });
+    if (options.profile !== undefined) {
+      profiles = await profileTiers(options.profile, laboratory, progress, interrupt.signal);
+    } else {
+      repeats = await runComparison(options, laboratory, progress, interrupt.signal, (result) => {
+        results.push(result);
+      });
+    }
   } catch (error) {
     failure = interrupt.signal.aborted ? interrupt.signal.reason : error;
   } finally {
@@ -66,6 +72,11 @@ export async function compare(options: CompareOptions): Promise<number> {
   process.off("SIGINT", onSignal);
   process.off("SIGTERM", onSignal);
 
+  if (profiles.length > 0) {
+    process.stdout.write(`\n${profileTable(profiles)}\n`);
+    process.stdout.write(`Profiles: ${profiles.map(({ file }) => file).join(", ")}\n`);
+    return EXIT.ok;
+  }
   const incomplete = whyIncomplete(failure, results.length, repeats, options);
   if (incomplete !== undefined) say(`\noutsock compare: ${incomplete}`);
   if (failure instanceof ProcessError) {
@@ -86,10 +97,12 @@ export async function compare(options: CompareOptions): Promise<number> {
 }
 
 function introduction({ modes, repeats, warmUpSeconds, seconds, ...rest }: CompareOptions): string {
+  const load = `RUBiS, ${rest.mix} mix, ${rest.clients} clients, ${rest.database} database`;
+  if (rest.profile !== undefined) return `${load}: profiles of ${seconds} s, native tiers`;
   const blocks = modes.length * repeats;
   const estimate = Math.ceil(blocks * (warmUpSeconds + seconds + 2));
   return (
-    `RUBiS, ${rest.mix} mix, ${rest.clients} clients: ${modes.join(" and ")}, ` +
+    `${load}: ${modes.join(" and ")}, ` +
     `${repeats} ${repeats === 1 ? "repeat" : "repeats"} of ${seconds} s each, about ${estimate} s in all ` +
     "(Ctrl-C stops and shows what there is)"
   );

@@ -16,10 +16,12 @@ export function compareCommand(): Command {
     .option("--clients <n>", "emulated clients (32)")
     .option("--seconds <s>", "length of the measured run of a repeat (15; quick: 2.5)")
     .option("--mix <name>", "bidding or browsing (bidding)")
+    .option("--database <name>", "standard, or light: little work for each query (standard)")
     .option("--scale <n>", "thousands of items for sale (1)")
     .option("--seed <n>", "seed of the clients (1)")
     .option("--think <factor>", "factor on the think time of 7 s; 0 for none (0)")
     .option("--out <dir>", "where to write results (results)")
+    .option("--profile <dir>", "profile the native tiers instead; writes .cpuprofile files there")
     .action(async (given: CompareArguments) => {
       try {
         const options = compareOptions(given);

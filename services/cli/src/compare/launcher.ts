@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Mode } from "./modes.ts";
+import type { CompareOptions, Database } from "./options.ts";
 import type { ManagedProcess, ProcessSet } from "./processes.ts";
 
 /** The tiers, in the order in which they boot. */
-const TIERS = ["db", "app", "web"] as const;
+export const TIERS = ["db", "app", "web"] as const;
 export type Tier = (typeof TIERS)[number];
 
 /** Everything whose processor time is counted: the tiers, and the agent of outsourced guests. */
@@ -49,6 +50,11 @@ export function missingProgram(): string | undefined {
   return missing && `${missing} is missing: run "npm run build" first.`;
 }
 
+/** Name of a tier's CPU profile. */
+export function profileFile(tier: Tier): string {
+  return `rubis-${tier}.cpuprofile`;
+}
+
 /** A tier to start: its program's arguments and the address under which the next one reaches it. */
 interface TierStart {
   readonly args: readonly string[];
@@ -57,16 +63,26 @@ interface TierStart {
   reachedAt(port: number): string;
 }
 
+type DataSetting = Pick<CompareOptions, "database" | "scale">;
+
+const DATABASE_SETTINGS: Readonly<Record<Database, Readonly<Record<string, string>>>> = {
+  standard: {},
+  light: { RUBIS_DB_KEEP_RESULTS: "1000" },
+};
+
 /** Boots the tiers on this machine, natively or as guests of a private agent. */
 export class LocalLauncher implements Launcher {
   readonly #processes: ProcessSet;
   readonly #directory: string;
-  readonly #scale: number;
+  readonly #data: DataSetting;
+  readonly #profile: string | undefined;
 
-  constructor(processes: ProcessSet, scratch: string, scale: number) {
+  /** @param profile directory for the CPU profiles of native tiers */
+  constructor(processes: ProcessSet, scratch: string, data: DataSetting, profile?: string) {
     this.#processes = processes;
     this.#directory = scratch;
-    this.#scale = scale;
+    this.#data = data;
+    this.#profile = profile;
     mkdirSync(join(this.#directory, "tmp"));
     mkdirSync(join(this.#directory, "run"), { mode: 0o700 });
   }
@@ -138,6 +154,12 @@ export class LocalLauncher implements Launcher {
     return env;
   }
 
+  #profiling(tier: Tier): string[] {
+    if (this.#profile === undefined) return [];
+    const place = [`--cpu-prof-dir=${this.#profile}`, `--cpu-prof-name=${profileFile(tier)}`];
+    return ["--cpu-prof", ...place];
+  }
+
   #tierStart(
     mode: Mode,
     tier: Tier,
@@ -145,7 +167,7 @@ export class LocalLauncher implements Launcher {
     publishedPort: number | undefined,
   ): TierStart {
     const env: Record<string, string> = {
-      db: { RUBIS_SCALE: String(this.#scale) },
+      db: { RUBIS_SCALE: String(this.#data.scale), ...DATABASE_SETTINGS[this.#data.database] },
       app: { DATABASE_URL: upstream },
       web: { APP_URL: upstream },
     }[tier];
@@ -154,7 +176,7 @@ export class LocalLauncher implements Launcher {
     switch (mode) {
       case "native":
         return {
-          args: [tierProgram(tier)],
+          args: [...this.#profiling(tier), tierProgram(tier)],
           env: { ...env, HOST: "127.0.0.1", PORT: "0" },
           reachedAt: (port) => origin("127.0.0.1", port),
         };

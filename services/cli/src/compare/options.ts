@@ -1,6 +1,18 @@
 import { isMix, MIXES, type Mix } from "@outsock/loadtest";
 import { isMode, MODES, type Mode } from "./modes.ts";
 
+/**
+ * How much the database has to do, and so which share of an interaction is network. Statements are
+ * prepared in both.
+ * - standard: the data set at `--scale`, 1,000 items for sale by default
+ * - light: 100 items for sale, and the database gives a result of up to a second ago again: the
+ *   network-bound case
+ */
+const DATABASES = ["standard", "light"] as const;
+export type Database = (typeof DATABASES)[number];
+
+const SCALES: Readonly<Record<Database, number>> = { standard: 1, light: 0.1 };
+
 export interface CompareOptions {
   readonly quick: boolean;
   readonly modes: readonly Mode[];
@@ -9,6 +21,7 @@ export interface CompareOptions {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly mix: Mix;
+  readonly database: Database;
   readonly scale: number;
   readonly seed: number;
   /** Factor on think time. */
@@ -17,6 +30,8 @@ export interface CompareOptions {
   readonly budgetSeconds?: number;
   /** Directory under which the results are written. */
   readonly out: string;
+  /** Directory for CPU profiles of the native tiers; with it, nothing is compared. */
+  readonly profile?: string;
 }
 
 /** An option that cannot be used; the message is one sentence for the user. */
@@ -32,10 +47,12 @@ export interface CompareArguments {
   readonly clients?: string;
   readonly seconds?: string;
   readonly mix?: string;
+  readonly database?: string;
   readonly scale?: string;
   readonly seed?: string;
   readonly think?: string;
   readonly out?: string;
+  readonly profile?: string;
 }
 
 interface Bounds {
@@ -77,26 +94,53 @@ function mixOf(text: string | undefined): Mix {
   return mix;
 }
 
+function databaseOf({ database: name = "standard", scale }: CompareArguments): Database {
+  const database = DATABASES.find((known) => known === name);
+  if (database === undefined) {
+    throw new OptionError(`--database must be ${DATABASES.join(" or ")}, not "${name}".`);
+  }
+  if (database === "light" && scale !== undefined) {
+    throw new OptionError(
+      `--database light has a scale of its own (${SCALES.light}): leave out --scale.`,
+    );
+  }
+  return database;
+}
+
+/** What is profiled is the tiers natively: profiles of guests are the bench's matter. */
+function profileOf({ profile, modes }: CompareArguments): string | undefined {
+  if (profile === undefined) return undefined;
+  if (profile.trim() === "") throw new OptionError("--profile must name a directory.");
+  if (modes !== undefined && modes !== "native") {
+    throw new OptionError(`--profile takes native tiers alone, not "${modes}": leave out --modes.`);
+  }
+  return profile;
+}
+
 /** Checks the options and fills in what was not given. */
 export function compareOptions(given: CompareArguments): CompareOptions {
   const quick = given.quick ?? false;
   const seconds = numeric("seconds", given.seconds, quick ? 2.5 : 15, { low: 0.5, high: 3600 });
   const ownLength = given.repeats !== undefined || given.seconds !== undefined;
   if (given.out?.trim() === "") throw new OptionError("--out must name a directory.");
+  const database = databaseOf(given);
+  const profile = profileOf(given);
   return {
     quick,
-    modes: modesOf(given.modes),
+    modes: profile === undefined ? modesOf(given.modes) : ["native"],
     repeats: numeric("repeats", given.repeats, quick ? 4 : 6, { low: 1, high: 100, whole: true }),
     clients: numeric("clients", given.clients, 32, { low: 1, high: 10_000, whole: true }),
     seconds,
     // The first seconds run unoptimised code in every process; they are not measured.
     warmUpSeconds: quick ? 2 : Math.min(5, Math.max(2, seconds / 2)),
     mix: mixOf(given.mix),
-    scale: numeric("scale", given.scale, 1, { low: 0.01, high: 1000 }),
+    database,
+    scale: numeric("scale", given.scale, SCALES[database], { low: 0.01, high: 1000 }),
     seed: numeric("seed", given.seed, 1, { low: 0, high: 4_294_967_295, whole: true }),
     think: numeric("think", given.think, 0, { low: 0, high: 100 }),
     ...(ownLength ? {} : { budgetSeconds: quick ? 60 : 300 }),
     out: given.out ?? "results",
+    ...(profile === undefined ? {} : { profile }),
   };
 }
 
@@ -110,7 +154,8 @@ export function commandLine(options: CompareOptions): string {
     `--clients ${options.clients}`,
     `--seconds ${options.seconds}`,
     `--mix ${options.mix}`,
-    `--scale ${options.scale}`,
+    // A light database has its own.
+    ...(options.database === "light" ? ["--database light"] : [`--scale ${options.scale}`]),
     `--seed ${options.seed}`,
     `--think ${options.think}`,
   ].join(" ");

@@ -73,7 +73,7 @@ interface AgentsOptions {
   port: number;
   /** All pods that are agents. */
   pods: () => Pod[];
-  fetch?: typeof fetch;
+  timeoutMs?: number;
 }
 
 /** The agents of the cluster, by node. */
@@ -108,10 +108,10 @@ export class Agents {
 
   private async ask(address: string): Promise<GuestReport[]> {
     const host = address.includes(":") ? `[${address}]` : address;
-    const answer = await (this.options.fetch ?? fetch)(
-      `http://${host}:${this.options.port}/guests`,
-      { signal: AbortSignal.timeout(TIMEOUT), redirect: "error" },
-    );
+    const answer = await fetch(`http://${host}:${this.options.port}/guests`, {
+      signal: AbortSignal.timeout(this.options.timeoutMs ?? TIMEOUT),
+      redirect: "error",
+    });
     if (!answer.ok) throw new Error(`The agent at ${address} answers ${answer.status}.`);
     let body = "";
     const decoder = new TextDecoder();

@@ -34,7 +34,7 @@ export interface CertificateView {
 }
 
 /** Time for every API server to see a bundle. */
-export const SETTLE_MS = 60_000;
+const SETTLE_MS = 60_000;
 /** What is left of a lifetime when the next one is made. */
 const RENEW_AT = 1 / 3;
 

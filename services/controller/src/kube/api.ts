@@ -1,6 +1,6 @@
 /** What the controller needs of an API server. `rest.ts` speaks to a real one. */
 
-export interface ObjectMeta {
+interface ObjectMeta {
   name?: string;
   namespace?: string;
   uid?: string;

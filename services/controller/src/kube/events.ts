@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { type ApiServer, isStatus, type KubeObject, pathOf, RESOURCES } from "./api.ts";
 
 /** Every reason that an event of ours may give. */
-export const REASONS = [
+const REASONS = [
   "Applied",
   "Injected",
   "Native",
@@ -19,7 +19,7 @@ export const REASONS = [
   "Stopping",
 ] as const;
 
-export type Reason = (typeof REASONS)[number];
+type Reason = (typeof REASONS)[number];
 
 export interface Notice {
   type: "Normal" | "Warning";
@@ -56,7 +56,8 @@ export class EventRecorder {
     const { namespace = "default", name = "", uid = "" } = about.metadata;
     const id = createHash("sha256").update(`${uid}\n${reason}\n${note}`).digest("hex").slice(0, 16);
     const now = clock.now();
-    if (now - (this.said.get(id) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
+    const before = this.said.get(id);
+    if (before !== undefined && now - before < REPEAT_MS) return;
     this.said.delete(id);
     this.said.set(id, now);
     if (this.said.size > REMEMBERED) this.said.delete(this.said.keys().next().value as string);
@@ -86,6 +87,8 @@ export class EventRecorder {
       await api.create(pathOf(RESOURCES.events, namespace), event);
     } catch (error) {
       if (isStatus(error, 409)) {
+        // The leader before this one said it.
+        if (before === undefined) return;
         const path = pathOf(RESOURCES.events, namespace, event.metadata.name);
         const series = { count: 2, lastObservedTime: time };
         await api.patch(path, "merge", { series }).catch((err) => log.debug({ err }, "event"));

@@ -31,7 +31,7 @@ export interface ElectionTimes {
 }
 
 /** The times that Kubernetes' own controllers use. */
-export const ELECTION_TIMES: ElectionTimes = {
+const ELECTION_TIMES: ElectionTimes = {
   leaseMs: 15_000,
   renewDeadlineMs: 10_000,
   retryMs: 2_000,

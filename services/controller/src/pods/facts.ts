@@ -21,7 +21,7 @@ export function usesDriver(pod: Pod): boolean {
 }
 
 /** The mode that the pod's annotation asks for; undefined without one, or with an unknown one. */
-export function modeWanted(pod: Pod): Mode | undefined {
+function modeWanted(pod: Pod): Mode | undefined {
   const text = pod.metadata.annotations?.[ANNOTATIONS.mode];
   return text !== undefined && isMode(text) ? text : undefined;
 }

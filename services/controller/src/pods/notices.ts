@@ -11,6 +11,7 @@ export interface PodNotice {
 
 /** A volume that is not mounted after this long is waited for. */
 const WAIT_MS = 15_000;
+const NEW_MS = 10 * 60_000;
 
 /** Whether the agent of a node is ready; undefined where the node has none. */
 type AgentReady = (node: string) => boolean | undefined;
@@ -31,7 +32,11 @@ export function noticesOfPod(pod: Pod, agentReady: AgentReady, now: number): Pod
     return [{ notice: { type: "Warning", reason: "NotInjected", note }, alsoWorkload: true }];
   }
   if (!usesDriver(pod)) return [];
-  const notices: PodNotice[] = [{ notice: injected(pod), alsoWorkload: false }];
+  const notices: PodNotice[] = [];
+  // Of a pod that is there for long, a new leader has nothing new to say.
+  if (now - Date.parse(pod.metadata.creationTimestamp ?? "") < NEW_MS) {
+    notices.push({ notice: injected(pod), alsoWorkload: false });
+  }
   const waiting = waitingFor(pod, agentReady, now);
   if (waiting) {
     const notice = { type: "Warning", reason: "WaitingForAgent", note: waiting } as const;

@@ -2,7 +2,7 @@ import type { KubeObject } from "../kube/api.ts";
 
 /** What the controller reads of a pod; everything else passes through untouched. */
 
-export interface KeyRef {
+interface KeyRef {
   name?: string;
   key?: string;
   optional?: boolean;
@@ -39,7 +39,7 @@ export interface Container {
   volumeMounts?: VolumeMount[];
 }
 
-export interface Volume {
+interface Volume {
   name: string;
   csi?: { driver: string; readOnly?: boolean };
 }
@@ -54,7 +54,7 @@ export interface PodSpec {
   volumes?: Volume[];
 }
 
-export interface ContainerStatus {
+interface ContainerStatus {
   name: string;
   ready?: boolean;
   restartCount?: number;
@@ -65,7 +65,7 @@ export interface ContainerStatus {
   };
 }
 
-export interface PodStatus {
+interface PodStatus {
   phase?: string;
   podIP?: string;
   conditions?: { type: string; status: string; reason?: string; message?: string }[];

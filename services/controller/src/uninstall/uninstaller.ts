@@ -200,7 +200,7 @@ export class Uninstaller {
       for (const { metadata, spec } of list.items) {
         const { namespace = "", name = "" } = metadata;
         const standsStill = spec.paused === true || spec.updateStrategy?.type === "OnDelete";
-        const asksForVolume = usesDriver({ metadata, spec: spec.template.spec } as Pod);
+        const asksForVolume = templateUsesDriver(spec.template);
         const { kind } = resource;
         const rollable = { kind, namespace, name, standsStill, asksForVolume };
         found.set(workloadId(kind, namespace, name), rollable);
@@ -214,6 +214,10 @@ export class Uninstaller {
     this.told.add(line);
     this.options.say(line);
   }
+}
+
+function templateUsesDriver({ spec }: Workload["spec"]["template"]): boolean {
+  return spec !== undefined && usesDriver({ metadata: {}, spec } as Pod);
 }
 
 function unmanaged({ metadata }: KubeObject, now: number): object {

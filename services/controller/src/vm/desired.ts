@@ -6,7 +6,7 @@ import type { VirtualMachine, VirtualMachineSpec } from "./types.ts";
 /** Where a program of `spec.program` is found in the pod. */
 const PROGRAM_PATH = "/program";
 const PROGRAM_VOLUME = "outsock-program";
-export const CONTAINER = "guest";
+const CONTAINER = "guest";
 const DEFAULT_MODE: Mode = "outsourced";
 /** Endpoints are told of a pod's end at the time of its SIGTERM; this is for them to hear it. */
 const DRAIN_SECONDS = 5;
@@ -19,7 +19,7 @@ export function selectorOf(vm: VirtualMachine): Record<string, string> {
   return { [LABELS.virtualMachine]: vm.metadata.name! };
 }
 
-export function ownerReference(vm: VirtualMachine): OwnerReference {
+function ownerReference(vm: VirtualMachine): OwnerReference {
   return {
     apiVersion: RESOURCES.virtualMachines.apiVersion,
     kind: RESOURCES.virtualMachines.kind,

@@ -1,7 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Agents, GuestReport } from "../agents/guests.ts";
 import type { Clock } from "../clock.ts";
-import { APPLY_FORCED, type ApiServer, isStatus, pathOf, RESOURCES } from "../kube/api.ts";
+import {
+  APPLY_FORCED,
+  ApiError,
+  type ApiServer,
+  isStatus,
+  pathOf,
+  RESOURCES,
+} from "../kube/api.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import { FINALIZER } from "../names.ts";
 import { isGoing, usesDriver } from "../pods/facts.ts";
@@ -23,6 +30,8 @@ interface ReconcilerOptions {
 
 /** While guests run, their figures are looked at so often. */
 const LOOK_MS = 10_000;
+/** What the API server refused may be let through later: a quota, a namespace's rules. */
+const REFUSED_MS = 60_000;
 /** An apply that would change nothing is left out, but not for longer than this. */
 const APPLY_AGAIN_MS = 10 * 60_000;
 
@@ -45,14 +54,22 @@ export class VirtualMachineReconciler {
     }
     let deployment = deployments.get(key);
     const pods = podsOf(vm);
+    let refused: string | undefined;
     for (const action of plan({ vm, deployment, pods }, guestImage)) {
-      const result = await this.perform(key, vm, deployment, action);
+      try {
+        const result = await this.perform(key, vm, deployment, action);
+        if (result) deployment = result;
+      } catch (error) {
+        // What the CRD lets through, a Deployment may not; nobody but the user can mend that.
+        if (action.do !== "apply" || !isRefusal(error)) throw error;
+        refused = error.message;
+      }
       if (action.do === "remove-finalizer") return undefined;
-      if (result) deployment = result;
     }
     const figures = await this.ask(pods);
-    const status = statusOf({ vm, deployment, pods, ...figures, now: clock.now() });
+    const status = statusOf({ vm, deployment, refused, pods, ...figures, now: clock.now() });
     await this.write(vm, status);
+    if (refused !== undefined) return REFUSED_MS;
     return pods.some(usesDriver) ? LOOK_MS : undefined;
   }
 
@@ -181,4 +198,8 @@ export class VirtualMachineReconciler {
     }
     for (const notice of noticesOf(vm.status, status)) await events.say(vm, notice);
   }
+}
+
+function isRefusal(error: unknown): error is ApiError {
+  return error instanceof ApiError && [400, 403, 422].includes(error.status);
 }

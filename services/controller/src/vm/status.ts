@@ -8,6 +8,8 @@ import type { Condition, VirtualMachine, VirtualMachineStatus, Workload } from "
 export interface Observed {
   vm: VirtualMachine;
   deployment: Workload | undefined;
+  /** Why the API server does not take the Deployment. */
+  refused?: string | undefined;
   pods: Pod[];
   /** By pod uid. */
   guests: ReadonlyMap<string, GuestReport[]>;
@@ -112,7 +114,8 @@ interface Trouble {
 
 /** The first thing that is not as the VirtualMachine wants it, most telling first. */
 function troubleOf(observed: Observed, pods: Pod[]): Trouble | undefined {
-  const { deployment, guests, silent, now } = observed;
+  const { deployment, refused, guests, silent, now } = observed;
+  if (refused !== undefined) return { reason: "DeploymentRefused", message: refused };
   const failed = deployment?.status?.conditions?.find(
     ({ type, status }) => type === "ReplicaFailure" && status === "True",
   );

@@ -3,7 +3,7 @@ import { AGENT_SOCKET, ANNOTATIONS, CSI_DRIVER, LABELS, MOUNT_PATH, VOLUME } fro
 import type { Container, Pod } from "../pods/types.ts";
 import { hasRuntime, joinNodeOptions } from "./node-options.ts";
 
-export type Operation =
+type Operation =
   | { op: "add" | "replace"; path: string; value: unknown }
   | { op: "remove"; path: string };
 

@@ -57,38 +57,54 @@ export function answerReview(body: unknown): { review: AdmissionReview; outcome:
 /** The API server has validated nothing of the pod yet: only the shape that is used is checked. */
 function podOf(object: unknown): Pod {
   const bad = (what: string) => new ReviewInvalid(`The pod's ${what} is malformed.`);
-  const pod = object as Pod | null | undefined;
-  if (typeof pod !== "object" || pod === null) throw bad("object");
-  if (typeof pod.metadata !== "object" || pod.metadata === null) throw bad("metadata");
-  for (const texts of [pod.metadata.annotations, pod.metadata.labels, pod.spec?.nodeSelector]) {
-    if (texts === undefined || texts === null) continue;
-    if (typeof texts !== "object") throw bad("metadata");
-    if (Object.values(texts).some((text) => typeof text !== "string")) throw bad("metadata");
+  const pod = withoutNulls(object) as Pod | undefined;
+  if (!isObject(pod)) throw bad("object");
+  const { metadata, spec } = pod;
+  if (!isObject(metadata)) throw bad("metadata");
+  if (!isObject(spec)) throw bad("spec");
+  for (const texts of [metadata.annotations, metadata.labels, spec.nodeSelector]) {
+    if (texts === undefined) continue;
+    if (!isObject(texts) || Object.values(texts).some((text) => typeof text !== "string")) {
+      throw bad("labels, annotations or nodeSelector");
+    }
   }
-  if (typeof pod.spec !== "object" || pod.spec === null) throw bad("spec");
-  const { containers, initContainers = [], volumes = [] } = pod.spec;
-  if (!named(containers) || !named(initContainers ?? [])) throw bad("containers");
-  if (!named(volumes ?? [])) throw bad("volumes");
-  for (const { env, envFrom, volumeMounts } of [...containers, ...(initContainers ?? [])]) {
-    if (!named(env ?? [])) throw bad("env");
-    if (!objects(envFrom ?? [])) throw bad("envFrom");
-    for (const source of envFrom ?? []) {
-      if (!["string", "undefined"].includes(typeof source.prefix)) throw bad("envFrom");
+  const { containers, initContainers = [], volumes = [] } = spec;
+  if (!named(containers) || !named(initContainers)) throw bad("containers");
+  if (!named(volumes)) throw bad("volumes");
+  for (const { env = [], envFrom = [], volumeMounts = [] } of [...containers, ...initContainers]) {
+    if (!named(env) || !env.every((one) => isText(one.value) && isObject(one.valueFrom ?? {}))) {
+      throw bad("env");
     }
-    for (const variable of env ?? []) {
-      if (!["string", "undefined"].includes(typeof variable.value)) throw bad("env");
-      if (!["object", "undefined"].includes(typeof variable.valueFrom)) throw bad("env");
-    }
-    if (!named(volumeMounts ?? [])) throw bad("volumeMounts");
-    if ((volumeMounts ?? []).some(({ mountPath }) => typeof mountPath !== "string")) {
+    if (!objects(envFrom) || !envFrom.every(({ prefix }) => isText(prefix))) throw bad("envFrom");
+    if (!named(volumeMounts)) throw bad("volumeMounts");
+    if (volumeMounts.some(({ mountPath }) => typeof mountPath !== "string")) {
       throw bad("volumeMounts");
     }
   }
   return pod;
 }
 
+/** In Kubernetes' JSON null says the same as nothing. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, field]) => field !== null)
+      .map(([name, field]) => [name, withoutNulls(field)]),
+  );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function isText(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
 function objects(list: unknown): boolean {
-  return Array.isArray(list) && list.every((entry) => typeof entry === "object" && entry !== null);
+  return Array.isArray(list) && list.every(isObject);
 }
 
 function named(list: unknown): boolean {

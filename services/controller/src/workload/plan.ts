@@ -87,7 +87,7 @@ export function planWorkload(workload: AnnotatedWorkload): WorkloadAction[] {
   ];
 }
 
-export function isOfVirtualMachine({ metadata }: KubeObject): boolean {
+function isOfVirtualMachine({ metadata }: KubeObject): boolean {
   return (
     metadata.ownerReferences?.some(
       ({ kind, controller }) => controller && kind === RESOURCES.virtualMachines.kind,

@@ -4,6 +4,7 @@ import { PgError } from "../wire/errors.ts";
 import { formatTimestamp, oid, typeByName, type Value } from "../wire/types.ts";
 import { Connection, type Row } from "./connection.ts";
 import { makePlan, type Plan } from "./plan.ts";
+import type { ResultCache } from "./result-cache.ts";
 import { fromSqlite } from "./sqlite-errors.ts";
 
 export interface Outcome {
@@ -36,15 +37,17 @@ export class Engine {
   readonly #block: Connection;
   readonly #plans = new Map<string, Plan>();
   readonly #now: () => number;
+  readonly #results: ResultCache | null;
   readonly #waiters: Waiter[] = [];
   #owner: object | null = null;
   #types: Map<string, number> | null = null;
 
-  /** `now` gives the clock in milliseconds, in UTC. */
-  constructor(file: string, now: () => number) {
+  /** `now` gives the clock in milliseconds, in UTC. `results` keeps those of reads, if given. */
+  constructor(file: string, now: () => number, results: ResultCache | null = null) {
     this.#shared = new Connection(file);
     this.#block = new Connection(file);
     this.#now = now;
+    this.#results = results;
   }
 
   close(): void {
@@ -163,10 +166,17 @@ export class Engine {
 
   execute(session: object, plan: Plan, values: readonly Value[]): Outcome {
     const connection = this.#owner === session ? this.#block : this.#shared;
+    // A block sees what is stored: it checks before it writes.
+    const results =
+      plan.kind === "read" && connection === this.#shared && !plan.locks ? this.#results : null;
+    const key = results?.key(plan.sql, values) ?? "";
+    const kept = results?.get(key);
+    if (kept) return { rows: kept, changes: 0 };
     let bound = values;
     if (plan.clockParameter > 0) bound = [...values, formatTimestamp(this.#now())];
     try {
       const outcome = connection.execute(plan.sql, bound);
+      if (outcome.rows) results?.put(key, outcome.rows);
       if (plan.kind === "define") this.#forget();
       return outcome;
     } catch (e) {

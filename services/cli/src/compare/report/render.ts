@@ -8,7 +8,7 @@ import {
   othersShare,
 } from "../metrics.ts";
 import { BASELINE, type Mode } from "../modes.ts";
-import { commandLine } from "../options.ts";
+import { commandLine, type Database } from "../options.ts";
 import type { Comparison } from "../results.ts";
 import type { RepeatResult } from "../run.ts";
 import { MIN_PAIRS, type Ratio } from "../statistics.ts";
@@ -130,6 +130,7 @@ function facts({ machine, options, startedAt }: Comparison): [string, string][] 
           ? "no think time (closed loop: it finds the most that the system does)"
           : `think time 7 s × ${options.think}`),
     ],
+    ["Database", DATABASE_MEANINGS[options.database]],
     ["Data", `RUBiS at scale ${options.scale} (${options.scale * 1000} items for sale)`],
     [
       "Repeats",
@@ -138,6 +139,13 @@ function facts({ machine, options, startedAt }: Comparison): [string, string][] 
     ["Seed", `${options.seed}, the same for every repeat and mode`],
   ];
 }
+
+const DATABASE_MEANINGS: Readonly<Record<Database, string>> = {
+  standard:
+    "standard: prepared statements. What the database and the pages cost is the same in every mode and hides part of what the network costs; --database light shows more of it",
+  light:
+    "light: prepared statements over few rows, and results of up to a second ago given again, so that little but the network is left (--database light)",
+};
 
 const NOTES = [
   "The tiers are the same files in every mode. native is plain node with none of Outsock loaded; in outsourced mode each tier is a guest of one host agent, and the load generator reaches the web tier through that agent.",
@@ -174,7 +182,7 @@ export async function renderReport(comparison: Comparison): Promise<string> {
       : []),
   ];
   return new Eta().renderString(TEMPLATE, {
-    title: `RUBiS, ${modes.join(" and ")}`,
+    title: `RUBiS${options.database === "light" ? " with a light database" : ""}, ${modes.join(" and ")}`,
     subtitle: `${comparison.startedAt.slice(0, 10)} · ${machine.cpu}, ${machine.cores} processors · Node.js ${machine.node} · ${options.clients} clients, ${options.mix} mix`,
     warnings,
     cards: cards(rows, others),
