@@ -35,7 +35,15 @@ async function showAll({ release, namespace }: Place): Promise<void> {
   const here = ["-n", namespace];
   await show("pods", ["get", "pods", ...here, "-o", "wide"]);
   await show("events", ["get", "events", ...here, "--sort-by=.metadata.creationTimestamp"], 40);
-  await show("logs of pods", ["logs", ...here, "-l", "test", "--prefix", "--tail=8", "--all-containers"]);
+  await show("logs of pods", [
+    "logs",
+    ...here,
+    "-l",
+    "test",
+    "--prefix",
+    "--tail=8",
+    "--all-containers",
+  ]);
   const there = ["-n", release.namespace];
   await show("release", ["get", "pods", ...there, "-o", "wide"]);
   for (const part of ["agent", "controller"]) {
@@ -69,7 +77,7 @@ export function onCluster(name: string, tests: (place: Place) => void): void {
     }, 120_000);
     // Waits: a guest's pod that would hang in Terminating fails here.
     afterAll(async () => {
-      await kubectl(["delete", "namespace", namespace, "--timeout=180s"], { timeout: 200_000 });
+      await kubectl(["delete", "namespace", namespace, "--ignore-not-found", "--timeout=180s"], { timeout: 200_000 });
     }, 240_000);
     tests(place);
   });

@@ -1,5 +1,5 @@
 /** The one release of the chart on the cluster: found, or made. */
-import { type KubeObject, helm, kubectl, list, ROOT } from "./kubectl.ts";
+import { helm, type KubeObject, kubectl, list, ROOT } from "./kubectl.ts";
 import { until } from "./until.ts";
 
 export const RELEASE = "outsock";
@@ -48,7 +48,8 @@ export async function ready({ name, namespace }: Release): Promise<void> {
     await kubectl(words, { timeout: 250_000 });
   }
   await until("the webhook has its certificate", async () => {
-    const [found] = (await list("mutatingwebhookconfigurations")).filter((it) => it.metadata.name === name);
+    const label = `app.kubernetes.io/instance=${name}`;
+    const [found] = await list("mutatingwebhookconfigurations", "-l", label);
     return Boolean(found?.webhooks?.[0]?.clientConfig?.caBundle);
   });
 }
@@ -61,10 +62,7 @@ export async function restart(release: Release): Promise<void> {
   await ready(release);
 }
 
-export async function uninstall(
-  { name, namespace }: Release,
-  ...words: string[]
-): Promise<void> {
+export async function uninstall({ name, namespace }: Release, ...words: string[]): Promise<void> {
   await helm(["uninstall", name, "-n", namespace, "--wait", "--timeout", "6m", ...words]);
 }
 

@@ -25,7 +25,9 @@ async function whyNoCluster(): Promise<string> {
   return "";
 }
 
-export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+export default async function setup(
+  project: TestProject,
+): Promise<(() => Promise<void>) | undefined> {
   const why = await whyNoCluster();
   project.provide("noCluster", why);
   if (why !== "") {
@@ -34,7 +36,10 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     return undefined;
   }
   const nodes = await list("nodes", "-l", "!node-role.kubernetes.io/control-plane");
-  project.provide("workers", nodes.map(({ metadata }) => metadata.name));
+  project.provide(
+    "workers",
+    nodes.map(({ metadata }) => metadata.name),
+  );
   if (!process.env.OUTSOCK_E2E_SKIP_IMAGES) {
     await buildImages();
     await load(await buildTestImages());
