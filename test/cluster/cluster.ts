@@ -77,7 +77,9 @@ export function onCluster(name: string, tests: (place: Place) => void): void {
     }, 120_000);
     // Waits: a guest's pod that would hang in Terminating fails here.
     afterAll(async () => {
-      await kubectl(["delete", "namespace", namespace, "--ignore-not-found", "--timeout=180s"], { timeout: 200_000 });
+      await kubectl(["delete", "namespace", namespace, "--ignore-not-found", "--timeout=180s"], {
+        timeout: 200_000,
+      });
     }, 240_000);
     tests(place);
   });

@@ -1,4 +1,5 @@
 /** Images of the project, and those of the test programs, onto every node. */
+import { readFileSync } from "node:fs";
 import { kubectl, ROOT, run } from "./kubectl.ts";
 
 const HERE = `${ROOT}test/cluster/images`;
@@ -8,8 +9,6 @@ const MINUTES = 60_000;
 export const TESTBED = "outsock-test/testbed:e2e";
 /** The same with NODE_OPTIONS in the image. */
 export const OPTIONS = "outsock-test/options:e2e";
-/** Nothing but Node.js 22 and musl. */
-export const MUSL = "outsock-test/musl:e2e";
 export const POSTGRES = "outsock-test/postgres:e2e";
 /** The image that users have. */
 export const NODE = "node:24-bookworm-slim";
@@ -41,7 +40,6 @@ export async function buildTestImages(): Promise<string[]> {
   for (const [target, tag] of [
     ["testbed", TESTBED],
     ["options", OPTIONS],
-    ["musl", MUSL],
     ["postgres", POSTGRES],
   ] as const) {
     await buildTestImage(target, tag);
@@ -61,7 +59,15 @@ export async function load(images: string[]): Promise<void> {
   const env = { ...process.env, KIND_CLUSTER_NAME: cluster };
   await timed("images are on the nodes", async () => {
     await run("npm", ["run", "kind:load"], { env, timeout: 20 * MINUTES });
-    const words = ["load", "docker-image", "--name", cluster, ...images];
+    const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8"));
+    const words = [
+      "load",
+      "docker-image",
+      "--name",
+      cluster,
+      `outsock/loadtest:${version}`,
+      ...images,
+    ];
     await run("kind", words, { timeout: 20 * MINUTES });
   });
 }

@@ -53,7 +53,13 @@ onCluster("uninstall", (place) => {
         },
       },
     );
-    await kubectl(["-n", namespace, "annotate", "deployment/by-itself", "outsock.dev/mode=outsourced"]);
+    await kubectl([
+      "-n",
+      namespace,
+      "annotate",
+      "deployment/by-itself",
+      "outsock.dev/mode=outsourced",
+    ]);
     await podReady(namespace, "client");
     await until("all are guests", async () => (await guests(release, namespace)).length >= 4);
     await rolledOut(namespace, "by-template", "by-itself");
@@ -67,7 +73,9 @@ onCluster("uninstall", (place) => {
       ({ metadata }) => metadata.deletionTimestamp === undefined,
     );
     for (const { metadata, spec } of pods) {
-      const drivers = (spec.volumes ?? []).map((it: { csi?: { driver: string } }) => it.csi?.driver);
+      const drivers = (spec.volumes ?? []).map(
+        (it: { csi?: { driver: string } }) => it.csi?.driver,
+      );
       expect(drivers, metadata.name).not.toContain("shm.outsock.dev");
     }
     expect(await fetchIn(namespace, "client", "http://by-template:8080/")).toMatch(/^by-template/);
@@ -77,9 +85,19 @@ onCluster("uninstall", (place) => {
 
     for (const kind of CLUSTER_WIDE) {
       const names = (await list(kind)).map(({ metadata }) => metadata.name);
-      expect(names.filter((name) => name.includes("outsock")), kind).toEqual([]);
+      expect(
+        names.filter((name) => name.includes("outsock")),
+        kind,
+      ).toEqual([]);
     }
-    const ours = await kubectl(["get", "all,secrets,configmaps,leases", "-n", release.namespace, "-o", "name"]);
+    const ours = await kubectl([
+      "get",
+      "all,secrets,configmaps,leases",
+      "-n",
+      release.namespace,
+      "-o",
+      "name",
+    ]);
     expect(ours.split("\n").filter((name) => name.includes("outsock"))).toEqual([]);
     for (const { metadata } of await list("nodes")) {
       const left = await until(
