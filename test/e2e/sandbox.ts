@@ -48,7 +48,15 @@ export interface RunOptions {
 interface GuestRecord {
   name: string;
   address: string;
-  processes: { process: number; pid: number; program: string; sockets: number; bytes: number }[];
+  processes: {
+    process: number;
+    pid: number;
+    program: string;
+    sockets: number;
+    bytes: number;
+    paths: Record<string, number>;
+    counters: Record<string, number>;
+  }[];
   published: { address: string; hostPort: number; guestPort: number }[];
 }
 

@@ -24,6 +24,7 @@ import {
   SO_ERROR,
   SO_KEEPALIVE,
   SO_OUTSOCK_PATH,
+  SO_OUTSOCK_SHORTCUT,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_STREAM,
@@ -619,11 +620,18 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     const { id } = this;
     if (shortcut) return { id, fd: this.lifeline };
     if (this.local === undefined) return undefined;
+    this.tellShortcut();
     const bind = new PayloadWriter().endpoint(toEndpoint(this.local)).u32(this.flags).done();
     this.channel.call(OP.BIND, id, bind);
     if (this.state !== "listening") return undefined;
     this.channel.call(OP.LISTEN, id, new PayloadWriter().u32(Math.max(this.backlog, 0)).done());
     return undefined;
+  }
+
+  /** The new agent does not know of SO_OUTSOCK_SHORTCUT. */
+  private tellShortcut(): void {
+    const value = this.options.get(`${SOL_OUTSOCK}/${SO_OUTSOCK_SHORTCUT}`);
+    if (value !== undefined) this.setsockopt(SOL_OUTSOCK, SO_OUTSOCK_SHORTCUT, value);
   }
 
   // PairSocket
