@@ -7,7 +7,7 @@ export interface NodeHttpOptions {
   version: string;
   /** Sentences that say why the agent cannot serve pods; none = ready. */
   troubles(): string[];
-  guests(): ContainerStatus[];
+  guests(): Promise<ContainerStatus[]>;
   untouched(): UntouchedContainer[];
 }
 

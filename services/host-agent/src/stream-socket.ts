@@ -32,7 +32,7 @@ import { Listener } from "./listener.ts";
 import type { ListeningAt } from "./listener-directory.ts";
 import { addressFor, type HostTarget, isWildcard, type NetworkPlan } from "./network-plan.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
-import type { Assignment, Broker, Offer } from "./shortcut/broker.ts";
+import type { Assignment, Matchmaker, Offer } from "./shortcut/broker.ts";
 import { pathOf, type Way, writePath } from "./shortcut/path.ts";
 import { proofsOf } from "./shortcut/proof.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
@@ -204,7 +204,9 @@ export class StreamSocket implements GuestSocket {
     // A bound port cannot be had a second time, should the kernel not answer at once.
     if (here === undefined || this.bound !== undefined) {
       // In a pod it may be another one's port all the same, under a Service's address.
-      const offers = plan.oneToOne || here !== undefined ? shortcuts : undefined;
+      const abroad = shortcuts.abroad && plan.mayBeGuest(target.endpoint);
+      const offered = plan.oneToOne || here !== undefined || abroad;
+      const offers = offered ? shortcuts : undefined;
       this.connectOut(sequence, destination, target, PATH.REMOTE_PEER, offers);
     } else {
       this.connectHere(sequence, destination, target, here, shortcuts);
@@ -217,7 +219,7 @@ export class StreamSocket implements GuestSocket {
     destination: Endpoint,
     target: HostTarget,
     here: ListeningAt,
-    broker: Broker,
+    broker: Matchmaker,
   ): void {
     const { plan } = this.context;
     const { address, port } = target.endpoint;
@@ -253,6 +255,7 @@ export class StreamSocket implements GuestSocket {
       proofs: proofsOf(plan, fd, "connected", local, target.endpoint),
       member: this.context,
       socket: this.id,
+      abroad: false,
       take: () => fd,
       giveBack: () => {},
       settled: (way) => {
@@ -301,7 +304,7 @@ export class StreamSocket implements GuestSocket {
     destination: Endpoint,
     target: HostTarget,
     why: number,
-    offers?: Broker,
+    offers?: Matchmaker,
   ): void {
     let fd: number;
     let family: 4 | 6;
@@ -321,7 +324,7 @@ export class StreamSocket implements GuestSocket {
     const relay = new StreamRelay(this.context, this.id, rings);
     this.relay = relay;
     const socket = socketOfFd(fd, relay);
-    const settled = offers?.expectOffer();
+    const settled = offers?.expectOffer(this.context.plan.mayBeGuest(target.endpoint));
     const failed = (error: NodeJS.ErrnoException): void => {
       this.answer(OP.CONNECT, sequence, errnoOf(error.code));
       this.relay = undefined;
@@ -353,7 +356,7 @@ export class StreamSocket implements GuestSocket {
 
   /** Looks for the other end of a connection that libuv made; nothing is read before. */
   private offerConnected(
-    broker: Broker,
+    broker: Matchmaker,
     ends: ConnectedEnds,
     socket: Socket,
     relay: StreamRelay,
@@ -368,6 +371,7 @@ export class StreamSocket implements GuestSocket {
       proofs: proofsOf(plan, fd, "connected", ends.local, ends.target.endpoint),
       member: this.context,
       socket: this.id,
+      abroad: plan.mayBeGuest(ends.target.endpoint),
       take: () => dupFd(fd),
       giveBack: closeFd,
       settled: (way) => {
@@ -438,14 +442,18 @@ export class StreamSocket implements GuestSocket {
 
   /** Is the end of a shortcut that was there before this agent. @param fd its lifeline, or -1 */
   restore(fd: number): void {
-    if (this.bound !== undefined || this.relay !== undefined || this.lifeline !== undefined) {
+    if (this.bound !== undefined || this.relay !== undefined || this.joined) {
       if (fd !== -1) closeFd(fd);
       throw new MessageInvalid(`socket ${this.id} cannot be restored: it is in use`);
     }
     this.lifeline = fd;
     this.context.countPath(PATH.SHORTCUT);
     if (fd === -1) return;
-    this.context.lifelines.watch(fd, { reset: (errno) => this.context.reset(this.id, errno) });
+    this.context.lifelines.watch(fd, {
+      reset: (errno) => this.context.reset(this.id, errno),
+      // Only one of the two ends had been handed out when the agent before went.
+      finished: () => this.endLifeline(),
+    });
   }
 
   onEvents(events: number): void {
@@ -472,6 +480,10 @@ export class StreamSocket implements GuestSocket {
     return this.lifeline ?? this.relay?.fd() ?? this.bound?.fds[0]?.fd ?? -1;
   }
 
+  closedByGuest(reset: boolean): void {
+    this.end?.shortcut.closedByGuest(this.end.side, reset);
+  }
+
   close(reset: boolean, closed: () => void): void {
     for (const { fd } of this.bound?.fds ?? []) closeFd(fd);
     this.bound = undefined;
@@ -493,7 +505,7 @@ export class StreamSocket implements GuestSocket {
     if (this.lifeline === undefined || this.lifeline === -1) return;
     this.context.lifelines.unwatch(this.lifeline);
     closeFd(this.lifeline);
-    this.lifeline = undefined;
+    this.lifeline = -1;
   }
 
   private answer(

@@ -192,6 +192,8 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     const socket = new OutsourcedStream(this.link, this.domain, waiting.id);
     this.link.bindId(waiting.id, socket);
     socket.established(waiting.local, waiting.peer, waiting.route);
+    // What the agent told of before the connection had a socket here.
+    socket.onEvents(0);
     return socket;
   }
 
@@ -270,7 +272,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     this.state = "connected";
     if (pair === undefined) return;
     pair.add(number, this);
-    if (!pair.alive) this.onPairEnded();
+    if (!pair.alive || pair.onlyHere(number)) this.onPairEnded();
   }
 
   // Bytes
@@ -555,10 +557,12 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
   onEvents(_events: number): void {
     const { wire } = this;
     if (wire?.pair !== undefined && !this.reset) {
-      // The kernel's connection under the shortcut has ended: so does the shortcut.
-      if ((this.channel.conduit.peerFlags(this.id) & FLAG.RESET) === 0) return;
-      this.resetBy(this.channel.error(this.id) || ERRNO.ECONNRESET);
-      this.raise(wire, FLAG.RESET, EVENT.RESET);
+      // The kernel's connection under the shortcut has ended: so does the shortcut. Or the other
+      // guest closed before it knew of it, and the agent says so.
+      if ((this.channel.conduit.peerFlags(this.id) & FLAG.RESET) !== 0) {
+        this.resetBy(this.channel.error(this.id) || ERRNO.ECONNRESET);
+        this.raise(wire, FLAG.RESET, EVENT.RESET);
+      }
     }
     this.changed();
   }

@@ -7,6 +7,7 @@
  */
 import {
   ERRNO,
+  EVENT,
   IPPROTO_TCP,
   SO_KEEPALIVE,
   SOL_SOCKET,
@@ -15,7 +16,7 @@ import {
   TCP_KEEPINTVL,
 } from "@outsock/abi";
 import { closeFd, SysError, setLinger, setsockoptInt } from "@outsock/hostsys";
-import type { Pair, Side, Slot } from "./pair.ts";
+import type { Side, Slot } from "./pair.ts";
 
 /** A connection that was dropped on its way ends within IDLE + COUNT * INTERVAL seconds. */
 export const KEEPALIVE = { idle: 10, interval: 5, count: 3 } as const;
@@ -32,6 +33,12 @@ export function prepareLifeline(fd: number): void {
 export interface EndOwner {
   /** Tells the guest that its connection is dead (a positive errno). */
   reset(socket: number, errno: number): void;
+  /**
+   * Tells the guest of `events` (EVENT bits) on its socket.
+   * - Within `guard`: the queue is that guest's, and a breach of it is not its peer's.
+   */
+  notify(socket: number, events: number): void;
+  guard(work: () => void): void;
   /** Hands kernel ends over. @returns false when it cannot be done now */
   sendLifelines(lifelines: readonly { socket: number; fd: number }[]): boolean;
 }
@@ -46,17 +53,26 @@ export interface ShortcutEnd {
   handedOut: boolean;
 }
 
+/** The pair as a shortcut needs it. */
+interface SlotOwner {
+  readonly id: number;
+  closeFor(side: Side, slot: Slot, reset: boolean): boolean;
+  release(slot: Slot): void;
+}
+
 export class Shortcut {
-  readonly pair: Pair;
+  readonly pair: SlotOwner;
   readonly slot: Slot;
   readonly ends: readonly [ShortcutEnd, ShortcutEnd];
   private readonly done: (shortcut: Shortcut) => void;
   /** One guest never got its end: the other one's is dead from the start. */
   abandoned = false;
+  /** Its guests go on without this agent: the kernel's connection is theirs, and not reset. */
+  outlives = false;
 
   /** @param done called once both ends are closed, before their descriptors are */
   constructor(
-    pair: Pair,
+    pair: SlotOwner,
     slot: Slot,
     ends: [ShortcutEnd, ShortcutEnd],
     done: (shortcut: Shortcut) => void,
@@ -71,6 +87,16 @@ export class Shortcut {
     return this.ends[0].closed && this.ends[1].closed;
   }
 
+  /** The guest of `side` closes its socket, perhaps before it was told that it is a shortcut. */
+  closedByGuest(side: Side, reset: boolean): void {
+    if (this.ends[side].closed || !this.pair.closeFor(side, this.slot, reset)) return;
+    const other = this.ends[1 - side]!;
+    // Its pair's queue is not the agent's, so it is told by its own.
+    if (other.closed) return;
+    const event = reset ? EVENT.RESET : EVENT.FIN;
+    other.owner.guard(() => other.owner.notify(other.socket, event));
+  }
+
   /** The guest of `side` has closed its socket, or never got it. */
   close(side: Side): void {
     const end = this.ends[side];
@@ -79,7 +105,7 @@ export class Shortcut {
     if (!this.over) return;
     this.done(this);
     try {
-      setLinger(this.ends[0].fd, true, 0);
+      if (!this.outlives) setLinger(this.ends[0].fd, true, 0);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
     }
