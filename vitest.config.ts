@@ -46,6 +46,16 @@ export default defineConfig({
         },
       },
       {
+        // npm run measure:cluster: numbers instead of tests.
+        test: {
+          name: "measure",
+          include: ["test/cluster/measure/*.measure.ts"],
+          globalSetup: "test/cluster/setup.ts",
+          hookTimeout: 600_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
         // npm run test:containers: Docker.
         test: {
           name: "containers",

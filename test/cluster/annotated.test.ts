@@ -34,7 +34,7 @@ onCluster("annotated", (place) => {
       return all.length === 2 && all;
     });
     expect(found.map(({ address }) => address).toSorted()).toEqual(
-      pods.map(({ status }) => status.podIP).toSorted(),
+      pods.map(({ status }): string => status.podIP).toSorted(),
     );
     const [first] = pods;
     expect(first?.metadata.annotations?.["outsock.dev/status"]).toBe("outsourced");

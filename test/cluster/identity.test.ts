@@ -77,7 +77,7 @@ onCluster("identity", (place) => {
     await rolledOut(namespace, "peers");
     await podReady(namespace, "resolver");
     const addresses = (await list("pods", "-n", namespace, "-l", "test=peers"))
-      .map((it) => it.status.podIP)
+      .map((it): string => it.status.podIP)
       .toSorted();
     const ask = (how: string) =>
       node(

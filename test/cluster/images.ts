@@ -30,7 +30,7 @@ async function buildArguments(): Promise<string[]> {
   return ["--network", "host", "--build-arg", `NPM_REGISTRY=${registry}`];
 }
 
-export async function buildTestImage(target: string, tag: string): Promise<void> {
+async function buildTestImage(target: string, tag: string): Promise<void> {
   const words = ["build", "-q", ...(await buildArguments()), "--target", target, "-t", tag, HERE];
   await timed(`image ${tag} is built`, () => run("docker", words, { timeout: 20 * MINUTES }));
 }

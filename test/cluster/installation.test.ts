@@ -9,7 +9,7 @@ onCluster("installation", (place) => {
   test("every node has an agent that is ready, and the volume driver", async () => {
     const nodes = (await list("nodes")).map(({ metadata }) => metadata.name).toSorted();
     const agents = await agentPods(place.release);
-    expect(agents.map(({ spec }) => spec.nodeName).toSorted()).toEqual(nodes);
+    expect(agents.map(({ spec }): string => spec.nodeName).toSorted()).toEqual(nodes);
     for (const agent of agents) {
       expect(agent.status.containerStatuses.map((it: { ready: boolean }) => it.ready)).toEqual([
         true,

@@ -4,7 +4,7 @@ import { type ExecFileException, execFile, spawn } from "node:child_process";
 export const ROOT = new URL("../..", import.meta.url).pathname;
 const MAX_OUTPUT = 64 << 20;
 
-export interface Metadata {
+interface Metadata {
   name: string;
   namespace?: string;
   uid?: string;
@@ -24,7 +24,7 @@ export interface KubeObject {
   [field: string]: any;
 }
 
-export class CommandFailed extends Error {
+class CommandFailed extends Error {
   override name = "CommandFailed";
   readonly stdout: string;
   readonly stderr: string;

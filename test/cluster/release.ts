@@ -2,7 +2,7 @@
 import { helm, type KubeObject, kubectl, list, ROOT } from "./kubectl.ts";
 import { until } from "./until.ts";
 
-export const RELEASE = "outsock";
+const RELEASE = "outsock";
 const NAMESPACE = "outsock-system";
 const CHART = `${ROOT}charts/outsock`;
 

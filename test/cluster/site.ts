@@ -5,7 +5,7 @@ import { container } from "./objects.ts";
 import type { Release } from "./release.ts";
 import { until } from "./until.ts";
 
-export const LOADTEST = "outsock/loadtest";
+const LOADTEST = "outsock/loadtest";
 
 export interface Site {
   mode: "native" | "outsourced";
@@ -74,6 +74,7 @@ export interface LoadSummary {
   interactions: number;
   errors: number;
   errorSamples: string[];
+  /** Interactions a second. */
   throughput: number;
 }
 
