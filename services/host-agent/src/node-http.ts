@@ -27,15 +27,15 @@ export function nodeHttp({
       .code(found.length === 0 ? 200 : 503)
       .send({ ok: found.length === 0, troubles: found });
   });
-  const metrics = nodeMetrics({
+  const { registry, show } = nodeMetrics({
     version,
     ready: () => troubles().length === 0,
-    guests,
     untouched: () => untouched().length,
   });
-  app.get("/metrics", async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.metrics()),
-  );
+  app.get("/metrics", async (_request, reply) => {
+    show(await guests());
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
   app.get("/guests", () => guests());
   app.get("/untouched", () => untouched());
   return app;
