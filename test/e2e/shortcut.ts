@@ -1,7 +1,8 @@
 /** What tests of the shortcut ask the agent. */
-import type { Puppet } from "./puppet.ts";
-import { guestPuppet } from "./puppet.ts";
+import { establishedSockets } from "./proc.ts";
+import { guestPuppet, type Puppet } from "./puppet.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { until } from "./wait.ts";
 
 /** Connections of a guest so far, by the name of their path. */
 export async function pathsOf(box: Sandbox, name: string): Promise<Record<string, number>> {
@@ -23,4 +24,11 @@ export async function twoGuests(
     guestPuppet(box, { options: ["--name", "two", ...(options.two ?? [])] }),
   ]);
   return { one, two };
+}
+
+/** The guests have their ends of the kernel's connection. */
+export async function lifelinesOut(...puppets: Puppet[]): Promise<void> {
+  for (const { process } of puppets) {
+    await until("a lifeline", () => establishedSockets(process.pid) > 0);
+  }
 }
