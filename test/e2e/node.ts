@@ -139,8 +139,9 @@ export class TestNode {
   }
 
   /** Starts the agent and waits until it is ready. */
-  async agent(): Promise<TestProcess> {
-    const words = ["--node", "--directory", this.directory, "--listen", "127.0.0.1:0"];
+  async agent(options: readonly string[] = []): Promise<TestProcess> {
+    const here = ["--directory", this.directory, "--listen", "127.0.0.1:0"];
+    const words = ["--node", ...here, ...options];
     const prefix = ["setpriv", `--bounding-set=${RIGHTS}`, "--"];
     const agent = this.box.start(process.execPath, [AGENT, ...words], { prefix });
     const [, port] = await agent.printed(/HTTP on port (\d+)/);

@@ -14,27 +14,30 @@ import { makeKernel, mountOutsourced, Syscalls } from "../src/index.ts";
 const api = { describe, test, expect, beforeAll, afterAll, afterEach };
 const AGENT = fileURLToPath(new URL("./agent-process.mjs", import.meta.url));
 
-protocolFamilyCompliance(api, "outsourced", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "outsock-compliance-"));
-  const path = join(directory, "agent.sock");
-  const agent = fork(AGENT, [path], { execArgv: [] });
-  await once(agent, "message");
-  const kernel = makeKernel("guest", { defer: setImmediate, betweenThreads: () => {} });
-  const link = mountOutsourced(kernel, { net, dgram }, setImmediate, path, {
-    request: "attach",
-    protocol: { min: PROTOCOL_MIN, max: PROTOCOL_MAX },
-    pid: process.pid,
-    program: "compliance",
-    publish: [],
+for (const workers of [1, 2]) {
+  const name = workers === 1 ? "outsourced" : `outsourced, agent of ${workers} workers`;
+  protocolFamilyCompliance(api, name, async () => {
+    const directory = mkdtempSync(join(tmpdir(), "outsock-compliance-"));
+    const path = join(directory, "agent.sock");
+    const agent = fork(AGENT, [path, String(workers)], { execArgv: [] });
+    await once(agent, "message");
+    const kernel = makeKernel("guest", { defer: setImmediate, betweenThreads: () => {} });
+    const link = mountOutsourced(kernel, { net, dgram }, setImmediate, path, {
+      request: "attach",
+      protocol: { min: PROTOCOL_MIN, max: PROTOCOL_MAX },
+      pid: process.pid,
+      program: "compliance",
+      publish: [],
+    });
+    const { process: pid } = link.attachment.reply;
+    return {
+      kernel,
+      sys: new Syscalls(kernel, kernel.spawn(pid, "test")),
+      async close() {
+        agent.disconnect();
+        await once(agent, "exit");
+        rmSync(directory, { recursive: true });
+      },
+    };
   });
-  const { process: pid } = link.attachment.reply;
-  return {
-    kernel,
-    sys: new Syscalls(kernel, kernel.spawn(pid, "test")),
-    async close() {
-      agent.disconnect();
-      await once(agent, "exit");
-      rmSync(directory, { recursive: true });
-    },
-  };
-});
+}

@@ -4,6 +4,7 @@ import { check, ERRNO, fcntl, lastErrno, libc, sysError } from "./libc.ts";
 const F_DUPFD_CLOEXEC = 1030;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+const SHUT_RDWR = 2;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const TIMEOUT_MAX = 0x7fffffff;
@@ -19,6 +20,11 @@ export const POLLNVAL = 0x20;
 export function closeFd(fd: number): boolean {
   // EINTR and EIO leave the descriptor closed on Linux.
   return libc<(fd: number) => number>("int close(int fd)")(fd) === 0 || lastErrno() !== ERRNO.EBADF;
+}
+
+/** Ends a connection both ways, for whoever has a descriptor of it (shutdown(2)). Never throws. */
+export function shutdownFd(fd: number): void {
+  libc<(fd: number, how: number) => number>("int shutdown(int fd, int how)")(fd, SHUT_RDWR);
 }
 
 /** A second descriptor of the same open file, closed on exec. @throws SysError EMFILE, EBADF */

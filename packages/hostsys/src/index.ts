@@ -10,6 +10,7 @@ export {
   POLLOUT,
   pollFds,
   setCloexec,
+  shutdownFd,
   waitReadable,
   waitWritable,
 } from "./descriptors.ts";

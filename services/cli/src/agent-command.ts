@@ -1,6 +1,6 @@
 /** `outsock agent`: runs the host agent in the foreground. */
 import { openSync, rmSync, writeSync } from "node:fs";
-import { Agent } from "@outsock/host-agent";
+import { Agent, parseWorkers } from "@outsock/host-agent";
 import { flockExclusive, isSupported } from "@outsock/hostsys";
 import { Command } from "commander";
 import { pino } from "pino";
@@ -15,6 +15,7 @@ const LEVELS = ["silent", "error", "warn", "info"];
 interface Options {
   exitWhenIdle?: boolean;
   logLevel: string;
+  workers: string;
 }
 
 export function requireLinux(): void {
@@ -25,6 +26,14 @@ export function requireLinux(): void {
   );
 }
 
+function workersOf(text: string): number {
+  try {
+    return parseWorkers(text);
+  } catch (error) {
+    throw new Failure((error as Error).message, EXIT.USAGE);
+  }
+}
+
 async function runAgent(options: Options): Promise<void> {
   requireLinux();
   if (!LEVELS.includes(options.logLevel)) {
@@ -33,6 +42,7 @@ async function runAgent(options: Options): Promise<void> {
       EXIT.USAGE,
     );
   }
+  const workers = workersOf(options.workers);
   const paths = agentPaths();
   const lock = openSync(paths.lock, "w", 0o600);
   if (!flockExclusive(lock)) {
@@ -49,6 +59,7 @@ async function runAgent(options: Options): Promise<void> {
   const agent = new Agent({
     log,
     version: VERSION,
+    workers,
     onBusy: () => clearTimeout(idle),
     onIdle: () => {
       clearTimeout(idle);
@@ -68,6 +79,7 @@ export function agentCommand(): Command {
   return new Command("agent")
     .description("run the host agent in the foreground (`run` starts one by itself)")
     .option("--exit-when-idle", "end when the last guest has gone")
+    .option("--workers <n>", "event loops, each with guests of its own, 1 to 64", "1")
     .option("--log-level <level>", LEVELS.join(", "), "info")
     .action(runAgent);
 }

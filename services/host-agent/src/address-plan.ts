@@ -8,7 +8,12 @@
 import { ERRNO } from "@outsock/abi";
 import { inetSocket } from "@outsock/hostsys";
 import type { Endpoint } from "@outsock/vrpc";
-import { type HostTarget, type NetworkPlan, unmapped } from "./network-plan.ts";
+import {
+  type HostTarget,
+  type NetworkPlan,
+  type PlanDescription,
+  unmapped,
+} from "./network-plan.ts";
 
 /** The host's 127.0.0.1 as a guest sees it, `host.outsock`. */
 export const HOST_ADDRESS = "127.77.0.1";
@@ -97,6 +102,15 @@ export class AddressPlan implements NetworkPlan {
       return [this.loopback(address)];
     }
     return ERRNO.EADDRNOTAVAIL;
+  }
+
+  mayBeGuest(real: Endpoint): boolean {
+    const { address } = unmapped(real);
+    return address.startsWith("127.77.") && address !== this.address;
+  }
+
+  describe(): PlanDescription {
+    return { kind: "local", address: this.address, nameserver: this.nameserver };
   }
 
   toGuest(endpoint: Endpoint): Endpoint {

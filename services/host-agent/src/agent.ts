@@ -3,19 +3,8 @@
  * `dmesg`. One process; nothing listens beyond loopback unless a guest publishes it.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { PATH, PROTOCOL_SHORTCUT } from "@outsock/abi";
+import { peerCredentials, SysError } from "@outsock/hostsys";
 import {
-  closeFd,
-  dupFd,
-  peerCredentials,
-  SysError,
-  sendWithFds,
-  socketpair,
-  watchProcessors,
-} from "@outsock/hostsys";
-import { GrownRings, PollLoop } from "@outsock/ring";
-import {
-  type AttachReply,
   type AttachRequest,
   agreeVersion,
   type Endpoint,
@@ -25,23 +14,19 @@ import {
   type Request,
   type StatusReply,
 } from "@outsock/vrpc";
-import { AddressPlan, HOST_ADDRESS } from "./address-plan.ts";
+import { AddressPlan } from "./address-plan.ts";
 import { claimAddress } from "./address-pool.ts";
+import type { AgentLog } from "./agent-log.ts";
 import type { Door, Entry } from "./door.ts";
 import { Guest } from "./guest.ts";
+import { guestsByName } from "./guest-names.ts";
 import { checkName, checkRequest } from "./handshake-check.ts";
 import { type HostResolver, readHostResolver } from "./host-resolver.ts";
-import { ListenerDirectory } from "./listener-directory.ts";
-import { makeRegion, Refused } from "./region-memory.ts";
-import { Session } from "./session.ts";
-import { Broker } from "./shortcut/broker.ts";
-import { Lifelines } from "./shortcut/lifelines.ts";
+import { Refused } from "./region-memory.ts";
+import { SessionLoop, type Visitor } from "./session-loop.ts";
+import type { SessionView } from "./session-view.ts";
 import { fdOf } from "./tcp-handle.ts";
-
-export interface AgentLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
+import { WorkerPool } from "./workers/worker-pool.ts";
 
 export interface AgentOptions {
   log: AgentLog;
@@ -51,16 +36,14 @@ export interface AgentOptions {
   /** Called whenever there are no guests and nobody holds the agent. */
   onIdle?: () => void;
   resolver?: HostResolver;
+  /** Event loops; more than one are threads of their own (workers/). */
+  workers?: number;
+  /** Entry of a worker, another than the built one. */
+  workerEntry?: URL;
 }
 
 /** A connection that is no guest's by then is closed: it must not keep the agent, ms. */
 const HANDSHAKE_TIMEOUT = 5000;
-
-/** How often rings that have grown are looked at, ms. */
-const SWEEP_EVERY = 1000;
-
-/** Halt polling of the agent, microseconds. */
-const POLL = { start: 10, maximum: 200 };
 
 export class Agent {
   private readonly options: AgentOptions;
@@ -68,33 +51,29 @@ export class Agent {
   private readonly server: Server;
   private readonly guests = new Map<string, Guest>();
   private readonly connections = new Set<Socket>();
-  private readonly poll: PollLoop;
-  private readonly directory = new ListenerDirectory();
-  private readonly lifelines = new Lifelines();
-  private readonly broker: Broker;
-  private readonly grown = new GrownRings((sweep) => void setTimeout(sweep, SWEEP_EVERY).unref());
+  /** Sessions of this thread; with more than one worker, the pool's threads have them. */
+  private readonly loop: SessionLoop;
+  private readonly pool: WorkerPool | undefined;
   private nextGuest = 1;
   private closing = false;
 
   constructor(options: AgentOptions) {
     this.options = options;
     this.resolver = options.resolver ?? readHostResolver();
-    this.poll = new PollLoop({
-      ...POLL,
-      now: () => performance.now() * 1000,
-      ...watchProcessors(),
-      defer: (turn) => setImmediate(turn),
-    });
-    this.broker = new Broker({
-      defer: (turn) => setImmediate(turn),
-      onMade: (shortcut) => this.lifelines.add(shortcut),
-      onOver: (shortcut) => this.lifelines.remove(shortcut),
-    });
+    const { log, workers = 1, workerEntry: entry } = options;
+    this.loop = new SessionLoop({ log });
+    if (workers > 1) this.pool = new WorkerPool({ workers, log, ...(entry && { entry }) });
     this.server = createServer((socket) => this.onConnection(socket, undefined));
   }
 
+  /** Resolves when every worker runs. */
+  async ready(): Promise<void> {
+    await this.pool?.ready();
+  }
+
   /** Listens on a unix socket path. */
-  listen(path: string): Promise<void> {
+  async listen(path: string): Promise<void> {
+    await this.ready();
     return new Promise((resolve, reject) => {
       this.server.once("error", reject);
       this.server.listen(path, () => {
@@ -120,13 +99,15 @@ export class Agent {
 
   async close(): Promise<void> {
     this.closing = true;
+    this.loop.end();
     const closed = new Promise<void>((resolve) => {
       if (this.server.listening) this.server.close(() => resolve());
       else resolve();
     });
     for (const socket of this.connections) socket.destroy();
     await closed;
-    this.lifelines.close();
+    await this.pool?.close();
+    this.loop.close();
   }
 
   private onConnection(socket: Socket, door: Door | undefined): void {
@@ -186,15 +167,41 @@ export class Agent {
         socket.end('{"ok":true}\n');
         break;
       case "attach":
-        this.attach(socket, request, door?.enter(fdOf(socket), request) ?? this.enter(request));
+        this.attach(
+          socket,
+          request,
+          door?.enter(fdOf(socket), request) ?? this.enter(request),
+          door,
+        );
         break;
       case "status":
-        socket.end(`${JSON.stringify(this.status())}\n`);
+        this.answer(socket, false, () => this.status());
         break;
       case "dmesg":
-        socket.end(`${JSON.stringify(this.kernelLog(request.name))}\n`);
+        this.answer(socket, true, () => this.kernelLog(request.name));
         break;
     }
+  }
+
+  private answer(socket: Socket, logs: boolean, make: () => object): void {
+    const answer = (): void => void socket.end(`${JSON.stringify(make())}\n`);
+    if (this.pool === undefined) {
+      answer();
+      return;
+    }
+    void this.pool.refresh(logs).then(() => {
+      try {
+        answer();
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        this.refuse(socket, error);
+      }
+    });
+  }
+
+  /** Brings what is known of the running guests up to date, where other threads have it. */
+  async refresh(): Promise<void> {
+    await this.pool?.refresh(false);
   }
 
   private status(): StatusReply {
@@ -219,10 +226,10 @@ export class Agent {
   }
 
   private resolve(name: string): Endpoint[] {
-    const plain = name.toLowerCase().replace(/\.$/, "");
-    if (plain === "host.outsock") return [{ address: HOST_ADDRESS, port: 0, family: 4 }];
-    const guest = this.guests.get(plain);
-    return guest === undefined ? [] : [{ address: guest.plan.address, port: 0, family: 4 }];
+    return guestsByName(name, (plain) => {
+      const guest = this.guests.get(plain);
+      return guest && { address: guest.plan.address, port: 0, family: 4 };
+    });
   }
 
   /** A local guest's process. @throws Refused */
@@ -271,14 +278,34 @@ export class Agent {
     }
   }
 
-  private attach(socket: Socket, request: AttachRequest, entry: Entry): void {
+  private attach(
+    socket: Socket,
+    request: AttachRequest,
+    entry: Entry,
+    door: Door | undefined,
+  ): void {
     const { guest } = entry;
+    if (this.pool?.isLeaving(guest.key, () => this.again(socket, request, door))) return;
+    if (!this.guests.has(guest.key) && guest.pod === undefined) {
+      this.pool?.name(guest.key, { address: guest.plan.address, port: 0, family: 4 });
+    }
     this.guests.set(guest.key, guest);
     try {
       this.admit(socket, request, entry);
     } catch (error) {
       this.dropIfEmpty(guest);
       throw error;
+    }
+  }
+
+  /** The guest of before has gone meanwhile. */
+  private again(socket: Socket, request: AttachRequest, door: Door | undefined): void {
+    if (socket.destroyed) return;
+    try {
+      this.onRequest(socket, request, door);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.refuse(socket, error);
     }
   }
 
@@ -293,90 +320,60 @@ export class Agent {
       );
     }
     const { guest, plan, pid, container } = entry;
-    const region = makeRegion(guest.name);
-    const doorbellFd = dupFd(fdOf(socket));
     const process = guest.takeProcessNumber();
-    // From version 2 on a channel for descriptors comes with the region.
-    const channel = protocol >= PROTOCOL_SHORTCUT ? socketpair() : undefined;
-    const channelFd = channel?.[0] ?? -1;
-    const session = new Session({
-      mapping: region.mapping,
-      plan,
-      version: protocol,
-      doorbellFd,
-      channelFd,
-      directory: this.directory,
-      lifelines: this.lifelines,
-      broker: this.broker,
-      grown: this.grown,
-      shortcuts: this.shortcutsFor(protocol, request),
-      onListen: (listener) => guest.onListen(listener),
-      resolve: (name) => (guest.pod === undefined ? this.resolve(name) : []),
-      onPoisoned: (reason) => {
-        this.options.log.warn({ guest: guest.name, process, reason }, "guest broke the protocol");
-        leave(true);
-      },
-      onActive: () => this.poll.expect(session),
-    });
     const { program } = request;
-    guest.processes.set(process, { process, pid, program, container, session });
-    let left = false;
-    const leave = (abort: boolean): void => {
-      if (left) return;
-      left = true;
-      this.poll.remove(session);
-      closeFd(doorbellFd);
-      if (channelFd !== -1) closeFd(channelFd);
-      guest.processes.delete(process);
-      guest.draining++;
-      session.detach(abort, () => {
+    const entered = (session: SessionView): void => {
+      guest.processes.set(process, { process, pid, program, container, session });
+    };
+    const hooks = {
+      left: () => {
+        guest.processes.delete(process);
+        guest.draining++;
+      },
+      released: () => {
         guest.draining--;
         this.dropIfEmpty(guest);
-      });
-      socket.destroy();
-      this.options.log.info({ guest: guest.name, process }, "guest left");
+      },
     };
-    const reply: AttachReply = {
-      ok: true,
-      protocol,
-      name: guest.name,
+    const visitor: Visitor = {
+      guest: guest.name,
       token: guest.token,
       process,
       address: guest.plan.address,
-      regionBytes: region.bytes,
+      protocol,
+      pid,
+      shortcut: request.shortcut !== false,
       nameservers: guest.resolver.nameservers,
       search: guest.resolver.search,
     };
-    try {
-      const fds = channel === undefined ? [region.fd] : [region.fd, channel[1]];
-      sendWithFds(doorbellFd, Buffer.from(`${JSON.stringify(reply)}\n`), fds);
-    } catch {
-      leave(true);
-    } finally {
-      closeFd(region.fd);
-      if (channel !== undefined) closeFd(channel[1]);
+    if (this.pool === undefined) {
+      this.loop.admit(socket, visitor, {
+        plan,
+        onListen: (listener) => guest.onListen(listener),
+        resolve: (name) => (guest.pod === undefined ? this.resolve(name) : []),
+        entered,
+        ...hooks,
+      });
+      return;
     }
-    if (left) return;
-    socket.on("data", () => this.poll.rung(session));
-    socket.on("end", () => leave(false));
-    socket.on("close", () => leave(false));
-    this.options.log.info(
-      { guest: guest.name, process, pid, address: guest.plan.address },
-      "guest attached",
-    );
-  }
-
-  private shortcutsFor(protocol: number, request: AttachRequest): Broker | number {
-    if (protocol < PROTOCOL_SHORTCUT) return PATH.OLD_PROTOCOL;
-    return request.shortcut === false ? PATH.DISABLED : this.broker;
+    const fd = fdOf(socket);
+    const admission = { fd, visitor, plan: plan.describe(), key: guest.key, ...hooks };
+    entered(this.pool.admit({ ...admission, copy: () => guest.copy() }));
+    // The worker has a descriptor of its own.
+    socket.destroy();
   }
 
   private dropIfEmpty(guest: Guest): void {
     if (guest.processes.size > 0 || guest.draining > 0) return;
     if (this.guests.get(guest.key) !== guest) return;
-    this.guests.delete(guest.key);
-    guest.release();
-    this.checkIdle();
+    const gone = (): void => {
+      if (this.guests.get(guest.key) === guest) this.guests.delete(guest.key);
+      if (guest.pod === undefined) this.pool?.name(guest.key, undefined);
+      guest.release();
+      this.checkIdle();
+    };
+    if (this.pool === undefined) gone();
+    else this.pool.guestGone(guest.key, gone);
   }
 
   private checkIdle(): void {

@@ -6,7 +6,7 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { peerCredentials } from "@outsock/hostsys";
 import { HANDSHAKE_MAX_BYTES } from "@outsock/vrpc";
-import type { AgentLog } from "./agent.ts";
+import type { AgentLog } from "./agent-log.ts";
 import { Refused } from "./region-memory.ts";
 import { fdOf } from "./tcp-handle.ts";
 

@@ -4,14 +4,15 @@ import type { GuestStatus, PublishRequest } from "@outsock/vrpc";
 import type { Listener } from "./listener.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import { PublishedPort } from "./published-port.ts";
-import type { Session } from "./session.ts";
+import type { SessionView } from "./session-view.ts";
+import type { GuestCopy } from "./workers/messages.ts";
 
 export interface GuestProcess {
   process: number;
   pid: number;
   program: string;
   container: string | undefined;
-  session: Session;
+  session: SessionView;
 }
 
 /** The pod that a guest is, by the kubelet's word. */
@@ -76,6 +77,13 @@ export class Guest {
 
   onListen(listener: Listener): void {
     for (const port of this.ports) port.offer(listener);
+  }
+
+  /** For the thread of its worker, which has the published ports from then on. */
+  copy(): GuestCopy {
+    const { key, plan } = this;
+    const ports = this.ports.map((port) => ({ request: port.request, fd: port.surrender() }));
+    return { key, pod: this.pod !== undefined, plan: plan.describe(), ports };
   }
 
   release(): void {

@@ -157,6 +157,7 @@ export class Listener {
       proofs: proofsOf(plan, connection.fd, "accepted", local, peer),
       member: context,
       socket,
+      abroad: plan.mayBeGuest(peer),
       take: () => connection.take(),
       giveBack: () => {},
       settled: (outcome) => {

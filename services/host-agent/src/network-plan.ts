@@ -15,6 +15,17 @@ export interface HostTarget {
   source: string | undefined;
 }
 
+/** Plain values that a plan is made of. */
+export type PlanDescription =
+  | { kind: "local"; address: string; nameserver: Endpoint | undefined }
+  | {
+      kind: "pod";
+      namespace: number;
+      address: string;
+      firstFreePort: number;
+      mayBindAll: boolean;
+    };
+
 export interface NetworkPlan {
   /** The guest's own address, as everybody sees it. */
   readonly address: string;
@@ -33,6 +44,10 @@ export interface NetworkPlan {
   bind(local: Endpoint, v6only: boolean): readonly string[] | number;
   /** A real endpoint as the guest sees it. */
   toGuest(endpoint: Endpoint): Endpoint;
+  /** A peer at `real`, as the kernel names it, may be another guest. */
+  mayBeGuest(real: Endpoint): boolean;
+  /** What `planOf` (workers/plan-copy.ts) makes the same plan of, in another thread. */
+  describe(): PlanDescription;
   /** The guest bound `port` on all its addresses. */
   holdWildcard(port: number): void;
   releaseWildcard(port: number): void;

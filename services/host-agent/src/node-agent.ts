@@ -12,7 +12,8 @@ import {
   SysError,
 } from "@outsock/hostsys";
 import type { FastifyInstance } from "fastify";
-import { Agent, type AgentLog } from "./agent.ts";
+import { Agent } from "./agent.ts";
+import type { AgentLog } from "./agent-log.ts";
 import { missingCapabilities } from "./capabilities.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { nodeHttp } from "./node-http.ts";
@@ -26,6 +27,8 @@ export interface NodeAgentOptions {
   http: { host: string; port: number };
   version: string;
   log: AgentLog;
+  /** Event loops; 1 by default. */
+  workers?: number;
 }
 
 /** What the agent may not do, and what does not work for that. */
@@ -72,7 +75,7 @@ export class NodeAgent {
   constructor(options: NodeAgentOptions) {
     const { log, version } = options;
     this.options = options;
-    this.agent = new Agent({ log, version });
+    this.agent = new Agent({ log, version, workers: options.workers ?? 1 });
     this.registry = new PodRegistry(join(options.directory, "pods"), this.agent, log);
     this.control = new ControlSocket((request) => this.onControl(request), log);
     this.http = nodeHttp({
@@ -83,7 +86,8 @@ export class NodeAgent {
     });
   }
 
-  guests(): ContainerStatus[] {
+  async guests(): Promise<ContainerStatus[]> {
+    await this.agent.refresh();
     return containerStatus(this.agent.running);
   }
 
@@ -98,6 +102,7 @@ export class NodeAgent {
     }
     for (const trouble of this.troubles) log.warn({}, trouble);
     if (this.troubles.length === 0) log.info({}, "may enter the networks of this node's pods");
+    await this.agent.ready();
     await this.registry.load();
     await this.control.listen(join(directory, "node.sock"));
     await this.listenHttp(http);
@@ -147,7 +152,7 @@ export class NodeAgent {
       case "pods":
         return { pods: this.registry.pods };
       case "status":
-        return { pid: process.pid, version: this.options.version, guests: this.guests() };
+        return { pid: process.pid, version: this.options.version, guests: await this.guests() };
       default:
         throw new Refused("EINVAL", "request must be pod, pod-gone, pods or status");
     }

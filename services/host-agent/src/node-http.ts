@@ -1,5 +1,6 @@
-/** The node agent's HTTP: probes of the kubelet, and what the controller reads. */
+/** The node agent's HTTP: probes of the kubelet, metrics, and what the controller reads. */
 import Fastify, { type FastifyInstance } from "fastify";
+import { nodeMetrics } from "./node-metrics.ts";
 import type { ContainerStatus } from "./node-status.ts";
 import type { UntouchedContainer } from "./pod-registry.ts";
 
@@ -7,7 +8,7 @@ export interface NodeHttpOptions {
   version: string;
   /** Sentences that say why the agent cannot serve pods; none = ready. */
   troubles(): string[];
-  guests(): ContainerStatus[];
+  guests(): Promise<ContainerStatus[]>;
   untouched(): UntouchedContainer[];
 }
 
@@ -25,6 +26,15 @@ export function nodeHttp({
     return reply
       .code(found.length === 0 ? 200 : 503)
       .send({ ok: found.length === 0, troubles: found });
+  });
+  const { registry, show } = nodeMetrics({
+    version,
+    ready: () => troubles().length === 0,
+    untouched: () => untouched().length,
+  });
+  app.get("/metrics", async (_request, reply) => {
+    show(await guests());
+    return reply.type(registry.contentType).send(await registry.metrics());
   });
   app.get("/guests", () => guests());
   app.get("/untouched", () => untouched());

@@ -5,9 +5,10 @@ import { VERSION } from "@outsock/abi";
 import { isSupported } from "@outsock/hostsys";
 import { pino } from "pino";
 import { NodeAgent } from "./node-agent.ts";
+import { parseWorkers } from "./workers/count.ts";
 
 const USAGE = `usage: outsock-agent --node [--directory /var/lib/outsock] [--listen :9110]
-                     [--log-level silent|error|warn|info]
+                     [--workers 1..64] [--log-level silent|error|warn|info]
 `;
 const LEVELS = ["silent", "error", "warn", "info"];
 
@@ -28,15 +29,16 @@ function options(argv: string[]) {
         node: { type: "boolean", default: false },
         directory: { type: "string", default: "/var/lib/outsock" },
         listen: { type: "string", default: ":9110" },
+        workers: { type: "string", default: "1" },
         "log-level": { type: "string", default: "info" },
       },
     });
-    const { node, directory, listen, "log-level": level } = values;
+    const { node, directory, listen, workers, "log-level": level } = values;
     if (!node) throw new WrongUsage("--node is the only kind of agent that this command runs");
     if (!LEVELS.includes(level)) {
       throw new WrongUsage(`--log-level must be one of ${LEVELS.join(", ")}`);
     }
-    return { directory, http: parseListen(listen), level };
+    return { directory, http: parseListen(listen), workers: parseWorkers(workers), level };
   } catch (error) {
     throw new WrongUsage((error as Error).message);
   }
@@ -45,12 +47,12 @@ function options(argv: string[]) {
 async function main(argv: string[]): Promise<void> {
   const say = (sentence: string): void => void writeSync(2, `outsock-agent: ${sentence}\n`);
   try {
-    const { directory, http, level } = options(argv.slice(2));
+    const { directory, http, workers, level } = options(argv.slice(2));
     if (!isSupported()) {
       throw new Error(`needs Linux on x64 or arm64, this is ${process.platform} ${process.arch}`);
     }
     const log = pino({ level }, pino.destination({ dest: 2, sync: true }));
-    const agent = new NodeAgent({ directory, http, version: VERSION, log });
+    const agent = new NodeAgent({ directory, http, workers, version: VERSION, log });
     const stop = (): void => {
       // Guests attach again to the agent that comes next; nothing waits for them.
       void agent.stop().finally(() => process.exit(0));

@@ -6,7 +6,13 @@
 import { ERRNO } from "@outsock/abi";
 import { inetSocket, inNetworkNamespace, namespaceInode } from "@outsock/hostsys";
 import type { Endpoint } from "@outsock/vrpc";
-import { type HostTarget, type NetworkPlan, unmapped } from "./network-plan.ts";
+import {
+  type HostTarget,
+  isLoopback,
+  type NetworkPlan,
+  type PlanDescription,
+  unmapped,
+} from "./network-plan.ts";
 
 /** First port that anybody may bind (ip(7), ip_unprivileged_port_start), unless told otherwise. */
 const UNPRIVILEGED_PORT_START = 1024;
@@ -31,10 +37,12 @@ export class PodPlan implements NetworkPlan {
   readonly oneToOne = true;
   private readonly namespace: number;
   private readonly firstPort: number;
+  private readonly mayBindAll: boolean;
 
   constructor(network: PodNetwork) {
     this.address = network.address;
     this.namespace = network.namespace;
+    this.mayBindAll = network.mayBindAll ?? false;
     this.firstPort = network.mayBindAll ? 1 : (network.firstFreePort ?? UNPRIVILEGED_PORT_START);
   }
 
@@ -57,6 +65,16 @@ export class PodPlan implements NetworkPlan {
     const { address, port } = unmapped(local);
     if (port !== 0 && port < this.firstPort) return ERRNO.EACCES;
     return [address];
+  }
+
+  /** Whatever leaves the pod: a Service's address stands for anybody. */
+  mayBeGuest(real: Endpoint): boolean {
+    return !isLoopback(real) && unmapped(real).address !== this.address;
+  }
+
+  describe(): PlanDescription {
+    const { namespace, address, firstPort, mayBindAll } = this;
+    return { kind: "pod", namespace, address, firstFreePort: firstPort, mayBindAll };
   }
 
   toGuest(endpoint: Endpoint): Endpoint {

@@ -7,7 +7,8 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
-import type { Agent, AgentLog } from "./agent.ts";
+import type { Agent } from "./agent.ts";
+import type { AgentLog } from "./agent-log.ts";
 import type { PodIdentity } from "./guest.ts";
 import { PodDoor } from "./pod-door.ts";
 import { Refused } from "./region-memory.ts";

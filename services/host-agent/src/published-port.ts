@@ -20,11 +20,21 @@ export class PublishedPort {
   private leads = false;
   private closed = false;
 
-  /** @throws SysError when the host port is not to be had */
-  constructor(request: PublishRequest, trouble: (sentence: string) => void) {
+  /**
+   * @param fd bound to it already, when there is one
+   * @throws SysError when the host port is not to be had
+   */
+  constructor(request: PublishRequest, trouble: (sentence: string) => void, fd?: number) {
     this.request = request;
     this.trouble = trouble;
-    this.fd = this.bound();
+    this.fd = fd ?? this.bound();
+  }
+
+  /** Gives the bound descriptor away, for a PublishedPort in another thread. */
+  surrender(): number {
+    const { fd } = this;
+    this.fd = -1;
+    return fd;
   }
 
   private bound(): number {

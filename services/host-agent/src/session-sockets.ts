@@ -7,7 +7,7 @@ import type { RingPair } from "@outsock/vrpc";
 import type { Arrival } from "./listener.ts";
 import type { ListenerDirectory } from "./listener-directory.ts";
 import type { NetworkPlan } from "./network-plan.ts";
-import type { Broker } from "./shortcut/broker.ts";
+import type { Matchmaker } from "./shortcut/broker.ts";
 import type { Lifelines } from "./shortcut/lifelines.ts";
 import type { PairMember } from "./shortcut/pair.ts";
 import type { EndOwner } from "./shortcut/shortcut.ts";
@@ -26,7 +26,7 @@ export interface SessionContext extends PairMember, EndOwner {
   readonly directory: ListenerDirectory;
   readonly lifelines: Lifelines;
   /** Where the guest's ends are offered, or why it gets no shortcut (PATH). */
-  readonly shortcuts: Broker | number;
+  readonly shortcuts: Matchmaker | number;
   /** Version of the protocol that the guest speaks. */
   readonly version: number;
   /** How rings to the guest grow and shrink. */

@@ -63,7 +63,7 @@ import type { Arrival, Listener } from "./listener.ts";
 import type { ListenerDirectory } from "./listener-directory.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import type { AllocatedRings, SessionContext } from "./session-sockets.ts";
-import type { Broker } from "./shortcut/broker.ts";
+import type { Matchmaker } from "./shortcut/broker.ts";
 import type { Lifelines } from "./shortcut/lifelines.ts";
 import type { Side } from "./shortcut/pair.ts";
 import { pathOf, writePath } from "./shortcut/path.ts";
@@ -90,11 +90,11 @@ export interface SessionOptions {
   channelFd: number;
   directory: ListenerDirectory;
   lifelines: Lifelines;
-  broker: Broker;
+  broker: Matchmaker;
   /** Rings that have grown, of all sessions. */
   grown: GrownRings;
   /** Where the guest's ends are offered, or why it gets no shortcut (PATH). */
-  shortcuts: Broker | number;
+  shortcuts: Matchmaker | number;
   /** A listener of the guest came to be; published ports attach to it. */
   onListen(listener: Listener): void;
   /** Addresses of a guest's name, empty when no guest has it. */
@@ -113,7 +113,7 @@ export class Session implements SessionContext, Pollable {
   readonly windows: ProducerOptions;
   readonly directory: ListenerDirectory;
   readonly lifelines: Lifelines;
-  readonly shortcuts: Broker | number;
+  readonly shortcuts: Matchmaker | number;
   private readonly options: SessionOptions;
   private readonly port: Port;
   private readonly calls: RingConsumer;

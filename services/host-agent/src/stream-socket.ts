@@ -32,7 +32,7 @@ import { Listener } from "./listener.ts";
 import type { ListeningAt } from "./listener-directory.ts";
 import { addressFor, type HostTarget, isWildcard, type NetworkPlan } from "./network-plan.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
-import type { Assignment, Broker, Offer } from "./shortcut/broker.ts";
+import type { Assignment, Matchmaker, Offer } from "./shortcut/broker.ts";
 import { pathOf, type Way, writePath } from "./shortcut/path.ts";
 import { proofsOf } from "./shortcut/proof.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
@@ -204,7 +204,9 @@ export class StreamSocket implements GuestSocket {
     // A bound port cannot be had a second time, should the kernel not answer at once.
     if (here === undefined || this.bound !== undefined) {
       // In a pod it may be another one's port all the same, under a Service's address.
-      const offers = plan.oneToOne || here !== undefined ? shortcuts : undefined;
+      const abroad = shortcuts.abroad && plan.mayBeGuest(target.endpoint);
+      const offered = plan.oneToOne || here !== undefined || abroad;
+      const offers = offered ? shortcuts : undefined;
       this.connectOut(sequence, destination, target, PATH.REMOTE_PEER, offers);
     } else {
       this.connectHere(sequence, destination, target, here, shortcuts);
@@ -217,7 +219,7 @@ export class StreamSocket implements GuestSocket {
     destination: Endpoint,
     target: HostTarget,
     here: ListeningAt,
-    broker: Broker,
+    broker: Matchmaker,
   ): void {
     const { plan } = this.context;
     const { address, port } = target.endpoint;
@@ -253,6 +255,7 @@ export class StreamSocket implements GuestSocket {
       proofs: proofsOf(plan, fd, "connected", local, target.endpoint),
       member: this.context,
       socket: this.id,
+      abroad: false,
       take: () => fd,
       giveBack: () => {},
       settled: (way) => {
@@ -301,7 +304,7 @@ export class StreamSocket implements GuestSocket {
     destination: Endpoint,
     target: HostTarget,
     why: number,
-    offers?: Broker,
+    offers?: Matchmaker,
   ): void {
     let fd: number;
     let family: 4 | 6;
@@ -321,7 +324,7 @@ export class StreamSocket implements GuestSocket {
     const relay = new StreamRelay(this.context, this.id, rings);
     this.relay = relay;
     const socket = socketOfFd(fd, relay);
-    const settled = offers?.expectOffer();
+    const settled = offers?.expectOffer(this.context.plan.mayBeGuest(target.endpoint));
     const failed = (error: NodeJS.ErrnoException): void => {
       this.answer(OP.CONNECT, sequence, errnoOf(error.code));
       this.relay = undefined;
@@ -353,7 +356,7 @@ export class StreamSocket implements GuestSocket {
 
   /** Looks for the other end of a connection that libuv made; nothing is read before. */
   private offerConnected(
-    broker: Broker,
+    broker: Matchmaker,
     ends: ConnectedEnds,
     socket: Socket,
     relay: StreamRelay,
@@ -368,6 +371,7 @@ export class StreamSocket implements GuestSocket {
       proofs: proofsOf(plan, fd, "connected", ends.local, ends.target.endpoint),
       member: this.context,
       socket: this.id,
+      abroad: plan.mayBeGuest(ends.target.endpoint),
       take: () => dupFd(fd),
       giveBack: closeFd,
       settled: (way) => {

@@ -27,6 +27,8 @@ export interface Offer {
   readonly member: PairMember & EndOwner;
   /** Number of the guest's socket. */
   readonly socket: number;
+  /** Its other end may be a guest of another worker (workers/worker-broker.ts). */
+  readonly abroad: boolean;
   /**
    * Gives the kernel's connection over to the shortcut.
    * @throws SysError when there is no descriptor
@@ -43,6 +45,24 @@ export interface Assignment {
   side: Side;
 }
 
+/** Where a guest's ends are offered: among the guests of this event loop, or of all workers. */
+export interface Matchmaker {
+  /** Guests of other workers listen: ends of connections to them may be offered. */
+  readonly abroad: boolean;
+  /** Somebody connects: accepted connections may be its other end, until the result is called. */
+  expectOffer(abroad: boolean): () => void;
+  offer(offer: Offer): void;
+  /** The end is gone: nobody is told. */
+  withdraw(offer: Offer): void;
+  /**
+   * A member says that the other side of a pair is gone or, `broken`, broke the protocol.
+   * @returns false when the pair is none of its own
+   */
+  pairEnded(member: PairMember, id: number, reason: number): boolean;
+  /** A guest process is gone. Its sockets are closed by itself. */
+  leave(member: PairMember): void;
+}
+
 interface Waiting {
   offer: Offer;
   turns: number;
@@ -55,7 +75,8 @@ export interface BrokerOptions {
   onOver(shortcut: Shortcut): void;
 }
 
-export class Broker {
+export class Broker implements Matchmaker {
+  readonly abroad = false;
   private readonly options: BrokerOptions;
   private readonly waiting = new Map<string, Waiting>();
   private readonly pairs = new Map<PairMember, Map<PairMember, Pair>>();
@@ -70,7 +91,6 @@ export class Broker {
     this.options = options;
   }
 
-  /** Somebody connects: accepted connections may be its other end, until the result is called. */
   expectOffer(): () => void {
     this.connecting++;
     let over = false;
@@ -106,7 +126,6 @@ export class Broker {
     this.schedule();
   }
 
-  /** The end is gone: nobody is told. */
   withdraw(offer: Offer): void {
     for (const proof of offer.proofs) {
       if (this.waiting.get(proof)?.offer === offer) this.waiting.delete(proof);
@@ -187,11 +206,6 @@ export class Broker {
     return { pair, why: PATH.NO_ROOM };
   }
 
-  /**
-   * A member says that a pair has ended.
-   * @param reason PAIR_GONE, PAIR_BROKEN or PAIR_REFUSED
-   * @returns false when the pair is none of its own
-   */
   pairEnded(member: PairMember, id: number, reason: number): boolean {
     const pair = this.byId.get(id);
     // Its end may have been told by the other side before.
@@ -221,7 +235,6 @@ export class Broker {
     if (this.pairs.get(b)?.get(a) === pair) this.pairs.get(b)?.delete(a);
   }
 
-  /** A guest process is gone. Its sockets are closed by itself. */
   leave(member: PairMember): void {
     for (const pair of new Set(this.pairs.get(member)?.values())) this.drop(pair);
     this.pairs.delete(member);

@@ -41,9 +41,19 @@ export interface Slot {
   rings: RingPair;
 }
 
-export class Pair {
+/** A pair that nobody was told of; whoever has it closes the descriptors. */
+interface NewPair<Member> {
+  pair: Pair<Member>;
+  bytes: number;
+  regionFd: number;
+  /** By side. */
+  doorbells: readonly [number, number];
+}
+
+export class Pair<Member = PairMember> {
   readonly id: number;
-  readonly members: readonly [PairMember, PairMember];
+  /** By side. */
+  readonly members: readonly [Member, Member];
   private readonly mapping: Mapping;
   private readonly memory: SharedMemory;
   private readonly layout: RegionLayout;
@@ -53,7 +63,7 @@ export class Pair {
   private used = 0;
   private ended = false;
 
-  private constructor(id: number, members: [PairMember, PairMember], mapping: Mapping) {
+  private constructor(id: number, members: readonly [Member, Member], mapping: Mapping) {
     this.id = id;
     this.members = members;
     this.mapping = mapping;
@@ -66,30 +76,43 @@ export class Pair {
   }
 
   /**
+   * Makes a pair region and its doorbell. The first member has side GUEST.
+   * @returns undefined when there is no memory or no descriptor
+   */
+  static create<Member>(
+    id: number,
+    members: readonly [Member, Member],
+  ): NewPair<Member> | undefined {
+    let regionFd = -1;
+    let pair: Pair<Member> | undefined;
+    try {
+      const { fd, mapping, bytes } = makeRegion(`pair-${id}`, PAIR_REGION_BYTES);
+      regionFd = fd;
+      pair = new Pair(id, members, mapping);
+      return { pair, bytes, regionFd, doorbells: socketpair() };
+    } catch (error) {
+      if (regionFd !== -1) closeFd(regionFd);
+      pair?.end();
+      if (!(error instanceof Refused) && !(error instanceof SysError)) throw error;
+      return undefined;
+    }
+  }
+
+  /**
    * Makes a pair region and hands it to both. `first` has side GUEST.
    * @returns undefined when there is no memory, no descriptor, or a member does not take it
    */
   static make(id: number, first: PairMember, second: PairMember): Pair | undefined {
-    const fds: number[] = [];
-    let pair: Pair | undefined;
-    try {
-      const region = makeRegion(`pair-${id}`, PAIR_REGION_BYTES);
-      fds.push(region.fd);
-      pair = new Pair(id, [first, second], region.mapping);
-      const [one, two] = socketpair();
-      fds.push(one, two);
-      if (
-        first.announcePair(id, PAIR_SIDE_GUEST, region.bytes, [region.fd, one]) &&
-        second.announcePair(id, PAIR_SIDE_AGENT, region.bytes, [region.fd, two])
-      ) {
-        return pair;
-      }
-    } catch (error) {
-      if (!(error instanceof Refused) && !(error instanceof SysError)) throw error;
-    } finally {
-      for (const fd of fds) closeFd(fd);
-    }
-    pair?.end();
+    const made = Pair.create(id, [first, second]);
+    if (made === undefined) return undefined;
+    const { pair, bytes, regionFd, doorbells } = made;
+    const [one, two] = doorbells;
+    const taken =
+      first.announcePair(id, PAIR_SIDE_GUEST, bytes, [regionFd, one]) &&
+      second.announcePair(id, PAIR_SIDE_AGENT, bytes, [regionFd, two]);
+    for (const fd of [regionFd, one, two]) closeFd(fd);
+    if (taken) return pair;
+    pair.end();
     return undefined;
   }
 

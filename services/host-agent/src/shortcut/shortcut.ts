@@ -16,10 +16,10 @@ import {
   TCP_KEEPINTVL,
 } from "@outsock/abi";
 import { closeFd, SysError, setLinger, setsockoptInt } from "@outsock/hostsys";
-import type { Pair, Side, Slot } from "./pair.ts";
+import type { Side, Slot } from "./pair.ts";
 
 /** A connection that was dropped on its way ends within IDLE + COUNT * INTERVAL seconds. */
-export const KEEPALIVE = { idle: 10, interval: 5, count: 3 } as const;
+const KEEPALIVE = { idle: 10, interval: 5, count: 3 } as const;
 
 /** Keepalive and the reset at the end, on a kernel connection that carries a shortcut's life. */
 export function prepareLifeline(fd: number): void {
@@ -53,17 +53,26 @@ export interface ShortcutEnd {
   handedOut: boolean;
 }
 
+/** The pair as a shortcut needs it. */
+interface SlotOwner {
+  readonly id: number;
+  closeFor(side: Side, slot: Slot, reset: boolean): boolean;
+  release(slot: Slot): void;
+}
+
 export class Shortcut {
-  readonly pair: Pair;
+  readonly pair: SlotOwner;
   readonly slot: Slot;
   readonly ends: readonly [ShortcutEnd, ShortcutEnd];
   private readonly done: (shortcut: Shortcut) => void;
   /** One guest never got its end: the other one's is dead from the start. */
   abandoned = false;
+  /** Its guests go on without this agent: the kernel's connection is theirs, and not reset. */
+  outlives = false;
 
   /** @param done called once both ends are closed, before their descriptors are */
   constructor(
-    pair: Pair,
+    pair: SlotOwner,
     slot: Slot,
     ends: [ShortcutEnd, ShortcutEnd],
     done: (shortcut: Shortcut) => void,
@@ -96,7 +105,7 @@ export class Shortcut {
     if (!this.over) return;
     this.done(this);
     try {
-      setLinger(this.ends[0].fd, true, 0);
+      if (!this.outlives) setLinger(this.ends[0].fd, true, 0);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
     }
