@@ -4,7 +4,7 @@ import { CCB, HEADER, OP, SOCK_DGRAM, SOCK_STREAM } from "@outsock/abi";
 import { PayloadWriter } from "@outsock/vrpc";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { HandGuest, HONEST } from "./hand-guest.ts";
+import { HandGuest, HONEST, HONEST_2 } from "./hand-guest.ts";
 import { listenPeer } from "./peer.ts";
 import { alive, descriptors, mappedRegions } from "./proc.ts";
 import type { TestProcess } from "./process.ts";
@@ -124,6 +124,18 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
       (guest) =>
         guest.putCall(bytes),
   ),
+  fc.nat(3).map(
+    (extra): Deed =>
+      (guest) => {
+        if (guest.channelFd === -1) return;
+        guest.sendDescriptors([guest.fd, ...Array.from({ length: extra }, () => guest.channelFd)]);
+      },
+  ),
+  fc.tuple(fc.constantFrom(OP.RESTORE, OP.PAIR_ENDED), fc.array(fc.nat(3), { maxLength: 5 })).map(
+    ([opcode, fields]): Deed =>
+      (guest) =>
+        guest.call(opcode, 0, words(...fields)),
+  ),
   fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 2 })).map(
     ([socket, type]): Deed =>
       (guest) =>
@@ -141,8 +153,9 @@ describe.skipIf(!BUILT)("a guest that writes garbage", () => {
       fc.asyncProperty(
         fc.array(deed, { minLength: 1, maxLength: 12 }),
         fc.constantFrom(undefined, SOCK_STREAM, SOCK_DGRAM),
-        async (deeds, type) => {
-          const guest = await HandGuest.attach(box.socket);
+        fc.constantFrom(HONEST, HONEST_2),
+        async (deeds, type, request) => {
+          const guest = await HandGuest.attach(box.socket, request);
           try {
             if (type !== undefined) {
               // Sockets for the deeds to meet: one that listens, one that connects to it.

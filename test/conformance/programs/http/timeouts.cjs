@@ -7,7 +7,7 @@ const { collect, listen, once, track } = require("../../observe.cjs");
   {
     const log = track("1 server.setTimeout");
     const server = http.createServer(() => log("request"));
-    log("returns itself", server.setTimeout(40) === server, server.timeout);
+    log("returns itself", server.setTimeout(400) === server, server.timeout);
     server.on("timeout", (socket) => {
       log("timeout", socket instanceof net.Socket);
       socket.destroy();

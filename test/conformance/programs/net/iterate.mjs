@@ -9,6 +9,8 @@ const server = net.createServer((socket) => {
   socket.write(bytes.subarray(0, 3));
   setImmediate(() => socket.end(bytes.subarray(3)));
   socket.resume();
+  // Who leaves in the middle resets what it did not read.
+  socket.on("error", () => {});
 });
 const port = await listen(server, "port", "127.0.0.1");
 
