@@ -4,7 +4,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     reporters: process.env.CI
-      ? ["default", ["json", { outputFile: ".cache/test-results.json" }]]
+      ? [
+          "default",
+          ["json", { outputFile: process.env.OUTSOCK_TEST_RESULTS ?? ".cache/test-results.json" }],
+        ]
       : ["default"],
     projects: [
       {
@@ -23,10 +26,43 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/**/*.test.ts"],
+          include: ["test/{chart,conformance,e2e}/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
+          fileParallelism: false,
+        },
+      },
+      {
+        // npm run test:e2e: a real cluster, named by KUBECONFIG.
+        test: {
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          globalSetup: "test/cluster/setup.ts",
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 2 },
+          fileParallelism: false,
+        },
+      },
+      {
+        // npm run measure:cluster: numbers instead of tests.
+        test: {
+          name: "measure",
+          include: ["test/cluster/measure/*.measure.ts"],
+          globalSetup: "test/cluster/setup.ts",
+          hookTimeout: 600_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        // npm run test:containers: Docker.
+        test: {
+          name: "containers",
+          include: ["test/containers/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 3 },
           fileParallelism: false,
         },
       },

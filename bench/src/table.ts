@@ -57,6 +57,13 @@ function setupText({ mode, path, flooded }: Row, modes: number): string {
   return flooded ? `${place} + flood` : place;
 }
 
+/** Part of the bytes that went between two guests directly, not through the agent. */
+function shortcutText({ shortcutBytes, relayBytes }: Row["counters"]): string {
+  if (shortcutBytes === undefined || relayBytes === undefined) return NOT_THERE;
+  const all = shortcutBytes + relayBytes;
+  return all === 0 ? NOT_THERE : `${Math.round((100 * shortcutBytes) / all)} %`;
+}
+
 function rowCells(rows: readonly Row[]): Cells {
   const modes = new Set(rows.filter(({ path }) => path !== null).map(({ mode }) => mode)).size;
   // Only a flood has something to be held against itself.
@@ -68,7 +75,11 @@ function rowCells(rows: readonly Row[]): Cells {
   ];
   const names = against.map(([, name]) => name);
   return {
-    head: ["work", "setup", "value", "unit", "p99 us", ...names, "CPU us/op", "bells", "polls"],
+    head: [
+      ...["work", "setup", "value", "unit", "p99 us"],
+      ...names,
+      ...["CPU us/op", "bells", "polls", "direct"],
+    ],
     left: [0, 1, 3],
     rows: rows.map((row, index) => [
       rows[index - 1]?.work === row.work ? "" : row.work,
@@ -82,6 +93,7 @@ function rowCells(rows: readonly Row[]): Cells {
       short(row.cpu),
       short(row.counters.doorbellsSent),
       short(row.counters.polls),
+      shortcutText(row.counters),
     ]),
   };
 }
@@ -126,7 +138,8 @@ function remarkOf({ otherLoad, processors }: Report): string[] {
 
 const LEGEND =
   "x: times better than native TCP, Unix sockets (95 % interval). op: one write, round trip,\n" +
-  "connection or request; bells and polls: doorbells and turns of polling for each.";
+  "connection or request; bells and polls: doorbells and turns of polling for each; direct: part\n" +
+  "of the bytes that took the shortcut between guests.";
 
 function textOf(report: Report, draw: Draw, gap: string): string {
   return [

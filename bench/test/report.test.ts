@@ -205,7 +205,10 @@ describe("table", () => {
           results("ping-pong", {
             native: ping(80, 90),
             "native-unix": ping(60),
-            "outsourced guest-guest": { ...ping(10), counters: { doorbellsSent: 5 } },
+            "outsourced guest-guest": {
+              ...ping(10),
+              counters: { doorbellsSent: 5, relayBytes: 1, shortcutBytes: 3 },
+            },
           }),
         ],
         true,
@@ -224,6 +227,7 @@ describe("table", () => {
       "CPU us/op",
       "bells",
       "polls",
+      "direct",
     ]);
     expect(cells(lines.find((line) => line.includes("guest-guest")))?.slice(1, -1)).toEqual([
       "",
@@ -236,6 +240,7 @@ describe("table", () => {
       "10.0",
       "0.500",
       "-",
+      "75 %",
     ]);
     expect(table).toMatch(/ping-pong 64 B, p50: <= 1\/5 of TCP *│ *8\.00 \(8.*5\.00 *│reached/);
     expect(table).toContain("14 more goals are of works not measured here.");
@@ -248,10 +253,10 @@ describe("table", () => {
     );
     const lines = markdownOf(report).split("\n");
     expect(lines).toContain(
-      "| work | setup | value | unit | p99 us | x TCP | x Unix | CPU us/op | bells | polls |",
+      "| work | setup | value | unit | p99 us | x TCP | x Unix | CPU us/op | bells | polls | direct |",
     );
     expect(lines).toContain(
-      "|  | guest-guest | 10.0 | us p50 | 10.0 | 8.00 (8.00-8.00) | - | 10.0 | - | - |",
+      "|  | guest-guest | 10.0 | us p50 | 10.0 | 8.00 (8.00-8.00) | - | 10.0 | - | - | - |",
     );
     expect(lines).toContain(
       "| guest-guest | ping-pong 64 B, p50: <= 1/5 of TCP | 8.00 (8.00-8.00) | 5.00 | reached |",

@@ -235,6 +235,57 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     expect(annotations("default.yaml")?.["helm.sh/resource-policy"]).toBeUndefined();
   });
 
+  test("the hook and the controller are told what the release keeps and leaves out", () => {
+    const said = (values: string, name: string) =>
+      pods(rendered(values))
+        .flatMap(({ spec }) => spec.containers.flatMap(({ env = [] }) => env))
+        .filter((variable) => variable.name === name)
+        .map(({ value }) => value);
+    expect(new Set(said("default.yaml", "OUTSOCK_KEEP_VIRTUAL_MACHINES"))).toEqual(
+      new Set(["false"]),
+    );
+    expect(new Set(said("no-policies.yaml", "OUTSOCK_KEEP_VIRTUAL_MACHINES"))).toEqual(
+      new Set(["true"]),
+    );
+    // Without the resource in the release, Helm does not take it away.
+    expect(new Set(said("no-webhook.yaml", "OUTSOCK_KEEP_VIRTUAL_MACHINES"))).toEqual(
+      new Set(["true"]),
+    );
+    expect(said("default.yaml", "OUTSOCK_EXCLUDED_NAMESPACES")[0]).toBe(
+      "kube-system,outsock-system,kube-node-lease,kube-public",
+    );
+  });
+
+  test("no right that the controller or the hook does not use: nobody may get what is only listed", () => {
+    const rights = rendered("default.yaml")
+      .filter(({ kind }) => kind === "ClusterRole")
+      .map(({ metadata, rules = [] }) => [
+        metadata.name,
+        rules.map(({ resources, verbs }) => `${resources}: ${verbs}`),
+      ]);
+    expect(Object.fromEntries(rights)).toEqual({
+      "outsock-system-outsock-controller": [
+        "virtualmachines: list,watch,patch",
+        "virtualmachines/status: patch",
+        "virtualmachines/finalizers: update",
+        "deployments: list,watch,create,patch,delete",
+        "statefulsets,daemonsets: list,watch,patch",
+        "pods: list,watch",
+        "namespaces: get",
+        "events: create,patch",
+        "mutatingwebhookconfigurations: get,patch",
+      ],
+      "outsock-system-outsock-uninstall": [
+        "mutatingwebhookconfigurations: delete",
+        "deployments,statefulsets,daemonsets: list,patch",
+        "pods: list",
+        "pods/eviction: create",
+        "virtualmachines: list,patch",
+        "virtualmachines/status: patch",
+      ],
+    });
+  });
+
   test("the certificates' Secret and the webhook: no content that an upgrade would put back", () => {
     const manifests = rendered("default.yaml");
     const secret = manifests.find(({ kind }) => kind === "Secret") as object;
@@ -255,8 +306,30 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     ["agent.hostDirectory=var/", "agent.hostDirectory must be an absolute path"],
     ["rubis.service.nodePort=30080", "rubis.service.nodePort needs rubis.service.type=NodePort"],
     ["rubis.now=yesterday", "rubis.now must be a time in ISO 8601"],
+    ["rubis.now=2025-13-45", "rubis.now must be a time in ISO 8601"],
+    ["image.registry=https://registry.example.org", "image.registry must be a host"],
+    ["image.prefix=Outsock", "image.prefix must be of small letters"],
+    [
+      "guest.image=registry.example.org/Outsock/guest:1",
+      "guest.image must be a whole image reference",
+    ],
+    ["agent.hostDirectory=/var/../lib", "agent.hostDirectory must be an absolute path without .."],
+    [
+      "webhook.excludedNamespaces={BAD NS}",
+      "'/webhook/excludedNamespaces/0': 'BAD NS' does not match",
+    ],
+    ["rubis.db.scale=0.0", "rubis.db.scale must be more than 0 and at most 1000"],
+    ["agent=null", "missing property 'agent'"],
   ])("%s given: refused with the place and what it may be", (value, message) => {
     expect(refusal(value)).toContain(message);
+  });
+
+  test("rubis.db.scale a fraction, which --set makes a text of: taken", () => {
+    const { containers } = tier(
+      rendered("rubis-one-node.yaml", "--set", "rubis.db.scale=0.1"),
+      "db",
+    );
+    expect(containers[0]?.env).toContainEqual({ name: "RUBIS_SCALE", value: "0.1" });
   });
 
   /** Helm renders notes only towards a cluster, so a copy of the chart has them as an object. */
@@ -279,6 +352,10 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
     expect(notes()).toContain("--set rubis.enabled=true");
     expect(notes("--set", "rubis.enabled=true")).toContain(
       "kubectl -n ns port-forward service/outsock-rubis-web 8080:80",
+    );
+    expect(notes()).toContain("VirtualMachines and their pods too");
+    expect(notes("--set", "crds.keep=true")).toContain(
+      "VirtualMachines stay, as ordinary Deployments",
     );
     expect(notes("--set", "webhook.enabled=false")).toContain("The webhook is off");
   });

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findPrograms, MODES, type Outcome, runProgram, whyNot } from "./run-program.mjs";
+import { belongs, findPrograms, MODES, type Outcome, runProgram, whyNot } from "./run-program.mjs";
 
 const CLI = new URL("../../services/cli/bin/outsock.js", import.meta.url).pathname;
 const BUILT = existsSync(new URL("../../services/cli/dist/main.js", import.meta.url));
@@ -63,7 +63,7 @@ afterAll(async () => {
 describe.skipIf(!BUILT)("programs print the same as natively", () => {
   for (const mode of compared) {
     describe(mode.name, () => {
-      for (const program of findPrograms()) {
+      for (const program of findPrograms().filter((one) => belongs(one, mode))) {
         const reason = whyNot(program, mode, nodeMajor);
         test.concurrent.skipIf(reason !== undefined)(
           reason === undefined ? program.name : `${program.name} (${reason})`,

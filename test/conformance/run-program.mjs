@@ -15,6 +15,13 @@ const WATCHDOG_MS = 30_000;
 export const MODES = [
   { name: "native", command: (program) => [program] },
   { name: "outsourced", command: (program) => [CLI, "run", "--mode", "outsourced", program] },
+  {
+    // Bytes of a guest's connections to itself go through the host agent.
+    name: "relay",
+    like: "outsourced",
+    areas: /^(net|http)\//,
+    command: (program) => [CLI, "run", "--mode", "outsourced", "--no-shortcut", program],
+  },
 ];
 
 /**
@@ -58,11 +65,16 @@ export function findPrograms() {
     }));
 }
 
+/** Whether a program is one of those that are run in a mode. */
+export function belongs(program, mode) {
+  return mode.areas === undefined || mode.areas.test(program.name);
+}
+
 /** Why a program is not run in a mode with a version of Node, if so. */
 export function whyNot(program, mode, nodeMajor) {
   if (program.skip !== undefined) return program.skip;
   if (program.node > nodeMajor) return `needs node ${program.node}`;
-  return program.notIn[mode.name];
+  return program.notIn[mode.like ?? mode.name];
 }
 
 /** Runs a program; resolves to what it printed and how it ended. */

@@ -13,10 +13,18 @@ import {
   ccbWord,
   openRegion,
   type RegionLayout,
+  RingConsumer,
+  rxRingPlace,
   type SharedMemory,
   sharedMemory,
 } from "@outsock/ring";
-import { type AttachReply, PayloadWriter, type Refusal } from "@outsock/vrpc";
+import {
+  type AttachReply,
+  type Message,
+  PayloadWriter,
+  type Refusal,
+  takeMessage,
+} from "@outsock/vrpc";
 import { until } from "./wait.ts";
 
 const HEADER_BYTES = 20;
@@ -30,8 +38,14 @@ export const HONEST = {
   publish: [],
 };
 
+/** One that speaks version 2 too. */
+export const HONEST_2 = { ...HONEST, protocol: { min: 1, max: 2 } };
+
 export class HandGuest {
   readonly fd: number;
+  /** Where descriptors come; -1 in version 1. */
+  readonly channelFd: number;
+  private readonly replies: RingConsumer;
   readonly reply: AttachReply;
   readonly memory: SharedMemory;
   readonly layout: RegionLayout;
@@ -40,13 +54,17 @@ export class HandGuest {
   private queueTail = 0;
   private sequence = 0;
 
-  private constructor(fd: number, reply: AttachReply, regionFd: number) {
+  private constructor(fd: number, reply: AttachReply, regionFd: number, channelFd: number) {
     this.fd = fd;
+    this.channelFd = channelFd;
     this.reply = reply;
     this.mapping = mapShared(regionFd, reply.regionBytes);
     closeFd(regionFd);
     this.memory = sharedMemory(this.mapping.buffer);
     this.layout = openRegion(this.memory);
+    const { callRingBytes, replyRing } = this.layout;
+    const place = rxRingPlace(this.layout, 0, replyRing, callRingBytes);
+    this.replies = new RingConsumer(this.memory, place);
   }
 
   static async attach(path: string, request: object = HONEST): Promise<HandGuest> {
@@ -54,17 +72,34 @@ export class HandGuest {
     sendWithFds(fd, Buffer.from(`${JSON.stringify(request)}\n`), []);
     let text = "";
     let regionFd = -1;
+    let channelFd = -1;
     await until("the agent's answer", () => {
-      const received = recvWithFds(fd, 16384, 1);
+      const received = recvWithFds(fd, 16384, 2);
       if (received === null) return false;
       if (received.data.length === 0) throw new Error(`the agent hung up after "${text}"`);
       text += received.data.toString();
       if (received.fds[0] !== undefined) regionFd = received.fds[0];
+      if (received.fds[1] !== undefined) channelFd = received.fds[1];
       return text.includes("\n");
     });
     const reply = JSON.parse(text) as AttachReply | Refusal;
     if (!reply.ok) throw new Error(reply.error);
-    return new HandGuest(fd, reply, regionFd);
+    return new HandGuest(fd, reply, regionFd, channelFd);
+  }
+
+  /** Waits for the next message. */
+  next(): Promise<Message> {
+    return until("a message", () => takeMessage(this.replies)?.message);
+  }
+
+  /** Descriptors of one message on the channel. */
+  descriptors(most: number): Promise<number[]> {
+    return until("descriptors", () => recvWithFds(this.channelFd, 1, most)?.fds);
+  }
+
+  /** Puts descriptors on the channel. */
+  sendDescriptors(fds: readonly number[]): void {
+    sendWithFds(this.channelFd, new Uint8Array(1), fds);
   }
 
   /** Writes bytes as they are into the call ring and tells the agent. */
@@ -95,6 +130,13 @@ export class HandGuest {
     this.call(OP.SOCKET, socket, new PayloadWriter().u32(type).u32(AF_INET).done());
   }
 
+  /** Asks for a connection to an IPv4 address. */
+  connect(socket: number, address: string, port: number): void {
+    this.socket(socket);
+    const to = new PayloadWriter().endpoint({ address, port, family: 4 }).done();
+    this.call(OP.CONNECT, socket, to);
+  }
+
   /** Queues an event and rings. */
   notify(socket: number, events: number): void {
     const { toAgentQueue, queueCapacity, maxSockets } = this.layout;
@@ -122,6 +164,7 @@ export class HandGuest {
 
   close(): void {
     closeFd(this.fd);
+    if (this.channelFd !== -1) closeFd(this.channelFd);
     this.mapping.unmap();
   }
 }

@@ -60,6 +60,19 @@ function inet(hex: string): string {
   return `ipv6:${hex.toLowerCase()}`;
 }
 
+/** Established TCP connections of which the process has a descriptor (proc(5), /proc/net/tcp). */
+export function establishedSockets(pid: number): number {
+  const inodes = new Set(
+    descriptors(pid).flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []),
+  );
+  const ESTABLISHED = "01";
+  const lines = readFileSync(`/proc/${pid}/net/tcp`, "utf8").split("\n").slice(1);
+  return lines.filter((line) => {
+    const fields = line.trim().split(/\s+/);
+    return fields[3] === ESTABLISHED && inodes.has(fields[9] ?? "");
+  }).length;
+}
+
 /** Listening TCP sockets and bound UDP sockets of a process (proc(5), /proc/net/tcp). */
 export function listeners(pid: number): ListeningSocket[] {
   const inodes = new Set(

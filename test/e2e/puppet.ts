@@ -16,6 +16,34 @@ export interface PuppetEvent {
   remote?: string;
   local?: string;
   message?: string;
+  received?: number;
+  hadError?: boolean;
+  written?: number;
+  waiting?: number;
+  bytesRead?: number;
+  bytesWritten?: number;
+  readyState?: string;
+  localAddress?: string;
+  localPort?: number;
+  remoteAddress?: string;
+  remotePort?: number;
+}
+
+interface ConnectOptions {
+  echo?: boolean;
+  paused?: boolean;
+  allowHalfOpen?: boolean;
+  outsock?: { shortcut: boolean };
+}
+
+interface ListenOptions {
+  host?: string;
+  /** Its connections are not read. */
+  paused?: boolean;
+  /** Its connections do not echo; they say what they read. */
+  silent?: boolean;
+  allowHalfOpen?: boolean;
+  outsock?: { shortcut: boolean };
 }
 
 export class Puppet {
@@ -52,12 +80,12 @@ export class Puppet {
   }
 
   /** Listens and waits until it does. */
-  async listen(id: string, port: number, options: { host?: string; paused?: boolean } = {}) {
+  async listen(id: string, port: number, options: ListenOptions = {}) {
     this.do({ do: "listen", id, port, ...options });
     return this.seen(id, "listening");
   }
 
-  async connect(id: string, host: string, port: number, options: { echo?: boolean } = {}) {
+  async connect(id: string, host: string, port: number, options: ConnectOptions = {}) {
     this.do({ do: "connect", id, host, port, ...options });
     return this.seen(id, "connect");
   }

@@ -9,7 +9,7 @@ import { alive } from "./proc.ts";
 import { TestProcess } from "./process.ts";
 import { until } from "./wait.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const CLI = join(ROOT, "services/cli/bin/outsock.js");
 export const BUILT = existsSync(join(ROOT, "services/cli/dist/main.js"));
 
@@ -48,7 +48,15 @@ export interface RunOptions {
 interface GuestRecord {
   name: string;
   address: string;
-  processes: { process: number; pid: number; program: string; sockets: number; bytes: number }[];
+  processes: {
+    process: number;
+    pid: number;
+    program: string;
+    sockets: number;
+    bytes: number;
+    paths: Record<string, number>;
+    counters: Record<string, number>;
+  }[];
   published: { address: string; hostPort: number; guestPort: number }[];
 }
 

@@ -78,6 +78,11 @@ capabilities: { drop: [ALL] }
 {{ include "outsock.controllerName" . }}-certificate
 {{- end -}}
 
+{{/* Namespaces that the webhook never sees, as a JSON list. */}}
+{{- define "outsock.excludedNamespaces" -}}
+{{- uniq (concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces) | toJson -}}
+{{- end -}}
+
 {{/* The controller's settings, of the hook too. */}}
 {{- define "outsock.controllerEnv" -}}
 - { name: OUTSOCK_NAMESPACE, value: {{ .Release.Namespace | quote }} }
@@ -95,4 +100,7 @@ capabilities: { drop: [ALL] }
 - { name: OUTSOCK_LOG_LEVEL, value: {{ .Values.controller.logLevel | quote }} }
 - { name: OUTSOCK_CONTROLLER_DEPLOYMENT, value: {{ include "outsock.controllerName" . | quote }} }
 - { name: OUTSOCK_UNINSTALL_TIMEOUT, value: {{ .Values.uninstall.timeoutSeconds | quote }} }
+# Helm leaves the resource alone where it is told to keep it, and where it did not make it.
+- { name: OUTSOCK_KEEP_VIRTUAL_MACHINES, value: {{ or .Values.crds.keep (not .Values.crds.install) | quote }} }
+- { name: OUTSOCK_EXCLUDED_NAMESPACES, value: {{ include "outsock.excludedNamespaces" . | fromJsonArray | join "," | quote }} }
 {{- end -}}

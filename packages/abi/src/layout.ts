@@ -114,6 +114,8 @@ export const FLAG = {
   RESET: 2,
   /** In a pair: the writer of this word has closed, and reads no more. */
   CLOSED: 4,
+  /** In a pair: the writer of this word has this connection, or had it. */
+  JOINED: 8,
 } as const;
 
 /** Sizes of rings that the slab hands out, largest first; all powers of two. */

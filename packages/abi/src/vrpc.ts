@@ -47,6 +47,12 @@ export const DATAGRAM_MAX_BYTES = 65507;
 export const PAIR_SIDE_GUEST = 0;
 export const PAIR_SIDE_AGENT = 1;
 
+/** Why a guest says that a pair has ended (PAIR_ENDED). */
+export const PAIR_GONE = 0;
+export const PAIR_BROKEN = 1;
+/** The guest has no descriptor or no memory for it. */
+export const PAIR_REFUSED = 2;
+
 /** Descriptors of one message on the descriptor channel, at most (SCM_MAX_FD is 253). */
 export const DESCRIPTORS_MAX = 128;
 

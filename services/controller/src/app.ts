@@ -14,8 +14,10 @@ import { WorkQueue } from "./kube/work-queue.ts";
 import { Metrics } from "./metrics.ts";
 import { isGoing, trimPod, usesDriver } from "./pods/facts.ts";
 import { PodIndex, vmOfPod } from "./pods/index-by-vm.ts";
+import { Namespaces } from "./pods/namespaces.ts";
 import { PodReconciler } from "./pods/reconciler.ts";
 import type { Pod } from "./pods/types.ts";
+import { UntouchedWatch } from "./pods/untouched.ts";
 import { buildHttp, buildWebhook } from "./server.ts";
 import { VirtualMachineReconciler } from "./vm/reconciler.ts";
 import type { VirtualMachine, Workload } from "./vm/types.ts";
@@ -90,11 +92,14 @@ export function buildController(options: ControllerOptions): Controller {
   );
   const agents = new Agents({ clock, log, port: config.agentPort, pods: () => index.agents() });
 
+  const namespaces = new Namespaces({ api, clock, log, excluded: config.excludedNamespaces });
+
   const vmReconciler = new VirtualMachineReconciler({
     api: leading,
     clock,
     events,
     agents,
+    namespaces,
     guestImage: config.guestImage,
     vms,
     deployments,
@@ -105,6 +110,7 @@ export function buildController(options: ControllerOptions): Controller {
     clock,
     events,
     agents,
+    namespaces,
     get: (key) => pods.get(key),
     workload,
   });
@@ -175,7 +181,7 @@ export function buildController(options: ControllerOptions): Controller {
         }
       }
       for (const pod of pods.list()) if (isOfInterest(pod)) queues.pod.add(keyOf(pod));
-      await aborted(lost);
+      await untouched.run(lost);
       await Promise.all(Object.values(queues).map((one) => one.stop()));
     },
   });
@@ -184,6 +190,14 @@ export function buildController(options: ControllerOptions): Controller {
     () => election.isLeader,
     () => Object.fromEntries(Object.entries(queues).map(([kind, one]) => [kind, one.depth])),
   );
+  const untouched = new UntouchedWatch({
+    clock,
+    log,
+    events,
+    agents,
+    pods: () => pods.list(),
+    onCount: (containers) => metrics.untouched.set(containers),
+  });
   let webhook: (FastifyInstance & { server: import("node:https").Server }) | undefined;
   let listening = false;
   const keeper = new CertificateKeeper({

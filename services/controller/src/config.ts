@@ -21,6 +21,8 @@ const SETTINGS = {
   "log-level": { default: "info" },
   "controller-deployment": { default: "outsock-controller" },
   "uninstall-timeout": { default: "300" },
+  "keep-virtual-machines": { default: "false" },
+  "excluded-namespaces": { default: "kube-system" },
 } as const satisfies Record<string, { default: string } | { required: true }>;
 
 type Name = keyof typeof SETTINGS;
@@ -36,6 +38,8 @@ export interface ControllerConfig {
   webhookNames: string[];
   certificateSecret: string;
   lease: string;
+  /** Namespaces that the webhook never sees, by the release's values. */
+  excludedNamespaces: string[];
   agentLabel: { name: string; value: string };
   agentPort: number;
   webhookPort: number;
@@ -49,6 +53,8 @@ export interface UninstallConfig {
   webhookConfiguration: string;
   controllerDeployment: string;
   timeoutMs: number;
+  /** The resource stays behind, so VirtualMachines do, and their Deployments. */
+  keepVirtualMachines: boolean;
   logLevel: string;
 }
 
@@ -68,6 +74,7 @@ export function readControllerConfig(args: string[], env: NodeJS.ProcessEnv): Co
     ],
     certificateSecret: get("certificate-secret"),
     lease: get("lease"),
+    excludedNamespaces: get("excluded-namespaces").split(","),
     agentLabel: label("agent-selector", get("agent-selector")),
     agentPort: number("agent-port", get("agent-port"), 1, 65535),
     webhookPort: number("webhook-port", get("webhook-port"), 0, 65535),
@@ -84,6 +91,7 @@ export function readUninstallConfig(args: string[], env: NodeJS.ProcessEnv): Uni
     webhookConfiguration: get("webhook-configuration"),
     controllerDeployment: get("controller-deployment"),
     timeoutMs: number("uninstall-timeout", get("uninstall-timeout"), 1, 86_400) * 1000,
+    keepVirtualMachines: boolean("keep-virtual-machines", get("keep-virtual-machines")),
     logLevel: logLevel(get("log-level")),
   };
 }
@@ -117,6 +125,11 @@ function number(name: string, text: string, least: number, most: number): number
   throw new ConfigError(
     `${variable(name)} is "${text}"; it must be a whole number from ${least} to ${most}.`,
   );
+}
+
+function boolean(name: string, text: string): boolean {
+  if (text === "true" || text === "false") return text === "true";
+  throw new ConfigError(`${variable(name)} is "${text}"; it must be true or false.`);
 }
 
 function label(name: string, text: string): { name: string; value: string } {

@@ -16,6 +16,12 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly untouched = new Gauge({
+    name: "outsock_controller_untouched_containers",
+    help: "Containers of guests' pods whose Node.js runs natively, because it cannot be a guest",
+    registers: [this.registry],
+  });
+
   constructor(isLeader: () => boolean, queueDepth: () => Record<string, number>) {
     new Gauge({
       name: "outsock_controller_leader",

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import pino from "pino";
 import { afterEach, describe, expect, test } from "vitest";
-import { Agents, parseGuests } from "../src/agents/guests.ts";
+import { Agents, parseGuests, parseUntouched } from "../src/agents/guests.ts";
 import type { Pod } from "../src/pods/types.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -23,15 +23,14 @@ const agent = (ready: boolean, change: Partial<Pod["metadata"]> = {}): Pod => ({
 });
 
 async function agentAt(
-  answer: (response: http.ServerResponse) => void,
+  answer: (response: http.ServerResponse, path: string) => void,
   pods = [agent(true)],
   timeoutMs = 20_000,
 ) {
   let asked = 0;
   const server = http.createServer((request, response) => {
-    expect(request.url).toBe("/guests");
     asked++;
-    answer(response);
+    answer(response, request.url ?? "");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   closers.push(() => {
@@ -58,8 +57,8 @@ describe("the agents' guests", () => {
   };
 
   test("an agent answers, its guests come back; asked again at once, the answer is kept", async () => {
-    const { agents, clock, asked } = await agentAt((response) =>
-      response.end(JSON.stringify([GUEST])),
+    const { agents, clock, asked } = await agentAt((response, path) =>
+      response.end(JSON.stringify(path === "/guests" ? [GUEST] : [])),
     );
     expect(await agents.guestsOn("n1")).toEqual([GUEST]);
     await agents.guestsOn("n1");
@@ -67,6 +66,15 @@ describe("the agents' guests", () => {
     clock.jump(5_000);
     await agents.guestsOn("n1");
     expect(asked()).toBe(2);
+  });
+
+  test("an agent is asked for containers that run natively, what does not fit is left out", async () => {
+    const entry = { namespace: "ns", pod: "p", uid: "u", container: "web", reason: "old" };
+    const { agents } = await agentAt((response, path) =>
+      response.end(JSON.stringify(path === "/untouched" ? [entry, { uid: "u" }, null, 7] : [])),
+    );
+    expect(await agents.untouchedOn("n1")).toEqual([entry]);
+    expect(() => parseUntouched({})).toThrow("no list of containers");
   });
 
   test("an agent hangs, the question ends by itself", async () => {

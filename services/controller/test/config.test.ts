@@ -17,6 +17,7 @@ describe("settings", () => {
       ],
       certificateSecret: "outsock-controller-certificate",
       lease: "outsock-controller",
+      excludedNamespaces: ["kube-system"],
       agentLabel: { name: "app.kubernetes.io/component", value: "agent" },
       agentPort: 9110,
       webhookPort: 9443,
@@ -35,6 +36,7 @@ describe("settings", () => {
       OUTSOCK_UNINSTALL_TIMEOUT: "5",
     });
     expect(config.timeoutMs).toBe(5_000);
+    expect(config.keepVirtualMachines).toBe(false);
   });
 
   test.each<[string, string[], NodeJS.ProcessEnv, RegExp]>([

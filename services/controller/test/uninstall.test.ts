@@ -32,7 +32,7 @@ function workload(name: string, spec = {}): KubeObject {
   return { metadata: { name, namespace: "shop" }, spec: { template: {}, ...spec } } as KubeObject;
 }
 
-async function uninstall(api: MemoryApi, timeoutMs = 60_000) {
+async function uninstall(api: MemoryApi, timeoutMs = 60_000, keepVirtualMachines = false) {
   const clock = new VirtualClock();
   const said: string[] = [];
   const uninstaller = new Uninstaller({
@@ -45,6 +45,7 @@ async function uninstall(api: MemoryApi, timeoutMs = 60_000) {
       webhookConfiguration: "hook",
       controllerDeployment: "outsock-controller",
       timeoutMs,
+      keepVirtualMachines,
       logLevel: "info",
     },
   });
@@ -111,20 +112,30 @@ describe("uninstall", () => {
     ]);
   });
 
-  test("VirtualMachines are there, they lose our finalizer only and say that they are unmanaged", async () => {
-    const api = cluster();
-    api.remove("/api/v1/namespaces/outsock-system/pods/controller-1");
-    api.put(VMS, {
-      metadata: { name: "a", namespace: "shop", finalizers: ["outsock.dev/pods", "other/one"] },
-    });
-    const { turn, done } = await uninstall(api);
-    expect(await turn(10_000)).toEqual([]);
-    await done;
-    expect(api.peek(`${VMS}/a`)).toMatchObject({
-      metadata: { finalizers: ["other/one"] },
-      status: { phase: "Unmanaged" },
-    });
-  });
+  test.each([
+    [true, "its Deployment stays, as an ordinary one", /goes on natively$/],
+    [false, "it goes with its resource, and its Deployment and pods with it", /goes with it/],
+  ])(
+    "VirtualMachines are there (kept: %s), they lose our finalizer only and what is said is true",
+    async (kept, line, status) => {
+      const api = cluster();
+      api.remove("/api/v1/namespaces/outsock-system/pods/controller-1");
+      api.put(VMS, {
+        metadata: { name: "a", namespace: "shop", finalizers: ["outsock.dev/pods", "other/one"] },
+      });
+      const { said, turn, done } = await uninstall(api, 60_000, kept);
+      expect(await turn(10_000)).toEqual([]);
+      await done;
+      expect(api.peek(`${VMS}/a`)).toMatchObject({
+        metadata: { finalizers: ["other/one"] },
+        status: {
+          phase: "Unmanaged",
+          conditions: [{ reason: "Uninstalled", message: expect.stringMatching(status) }],
+        },
+      });
+      expect(said).toContain(`VirtualMachine shop/a is no longer managed; ${line}.`);
+    },
+  );
 
   test("a pod stays, the time is over, its name comes back", async () => {
     const api = cluster();

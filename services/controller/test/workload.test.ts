@@ -112,6 +112,14 @@ describe("what is said about a pod", () => {
     expect(told?.notice.note).toContain("kubectl rollout restart deployment web");
   });
 
+  test("recorded pod that missed the webhook in a namespace that is left out, no restart is advised", () => {
+    expect(noticesOfPod(missed!, () => true, created, "label")).toEqual([]);
+    const [told] = noticesOfPod(missed!, () => true, created, "release");
+    expect(told?.notice.reason).toBe("NotInjected");
+    expect(told?.notice.note).toContain("is one of those that Outsock leaves out");
+    expect(told?.notice.note).not.toContain("kubectl");
+  });
+
   test("recorded pod whose volume cannot be mounted, the node has no agent, it says so after a while", () => {
     expect(reasons(waiting!, undefined)).toEqual(["Injected", "WaitingForAgent"]);
     expect(reasons(waiting!, false)).toEqual(["Injected", "WaitingForAgent"]);

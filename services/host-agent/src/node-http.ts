@@ -1,5 +1,6 @@
-/** The node agent's HTTP: probes of the kubelet, and what the controller reads. */
+/** The node agent's HTTP: probes of the kubelet, metrics, and what the controller reads. */
 import Fastify, { type FastifyInstance } from "fastify";
+import { nodeMetrics } from "./node-metrics.ts";
 import type { ContainerStatus } from "./node-status.ts";
 import type { UntouchedContainer } from "./pod-registry.ts";
 
@@ -26,6 +27,15 @@ export function nodeHttp({
       .code(found.length === 0 ? 200 : 503)
       .send({ ok: found.length === 0, troubles: found });
   });
+  const metrics = nodeMetrics({
+    version,
+    ready: () => troubles().length === 0,
+    guests,
+    untouched: () => untouched().length,
+  });
+  app.get("/metrics", async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.metrics()),
+  );
   app.get("/guests", () => guests());
   app.get("/untouched", () => untouched());
   return app;

@@ -426,9 +426,12 @@ export class Session implements SessionContext, Pollable {
       throw new MessageInvalid(`call ${opcode} names socket ${id}, which the guest does not have`);
     }
     switch (opcode) {
-      case OP.CLOSE:
-        this.closeSocket(id, socket, sequence, (payload.u32() & CLOSE_RESET) !== 0);
+      case OP.CLOSE: {
+        const reset = (payload.u32() & CLOSE_RESET) !== 0;
+        if (socket instanceof StreamSocket) socket.closedByGuest(reset);
+        this.closeSocket(id, socket, sequence, reset);
         break;
+      }
       case OP.SETSOCKOPT: {
         const option = { level: payload.i32(), name: payload.i32(), value: payload.i32() };
         this.reply(opcode, sequence, id, socket.setOption(option), EMPTY);
@@ -502,9 +505,9 @@ export class Session implements SessionContext, Pollable {
 
   private pairEnded(payload: PayloadReader): void {
     const pair = payload.u32();
-    const broken = payload.u32() !== 0;
+    const why = payload.u32();
     payload.end();
-    if (!this.options.broker.pairEnded(this, pair, broken)) {
+    if (!this.options.broker.pairEnded(this, pair, why)) {
       throw new MessageInvalid(`pair ${pair} is none of the guest's`);
     }
   }
@@ -521,8 +524,8 @@ export class Session implements SessionContext, Pollable {
         if (!(socket instanceof StreamSocket)) {
           throw new MessageInvalid(`socket ${id} is no stream socket of the guest`);
         }
-        this.clear(id);
         socket.restore(fds.shift() ?? -1);
+        this.clear(id);
       }
       payload.end();
     } finally {

@@ -442,14 +442,18 @@ export class StreamSocket implements GuestSocket {
 
   /** Is the end of a shortcut that was there before this agent. @param fd its lifeline, or -1 */
   restore(fd: number): void {
-    if (this.bound !== undefined || this.relay !== undefined || this.lifeline !== undefined) {
+    if (this.bound !== undefined || this.relay !== undefined || this.joined) {
       if (fd !== -1) closeFd(fd);
       throw new MessageInvalid(`socket ${this.id} cannot be restored: it is in use`);
     }
     this.lifeline = fd;
     this.context.countPath(PATH.SHORTCUT);
     if (fd === -1) return;
-    this.context.lifelines.watch(fd, { reset: (errno) => this.context.reset(this.id, errno) });
+    this.context.lifelines.watch(fd, {
+      reset: (errno) => this.context.reset(this.id, errno),
+      // Only one of the two ends had been handed out when the agent before went.
+      finished: () => this.endLifeline(),
+    });
   }
 
   onEvents(events: number): void {
@@ -476,6 +480,10 @@ export class StreamSocket implements GuestSocket {
     return this.lifeline ?? this.relay?.fd() ?? this.bound?.fds[0]?.fd ?? -1;
   }
 
+  closedByGuest(reset: boolean): void {
+    this.end?.shortcut.closedByGuest(this.end.side, reset);
+  }
+
   close(reset: boolean, closed: () => void): void {
     for (const { fd } of this.bound?.fds ?? []) closeFd(fd);
     this.bound = undefined;
@@ -497,7 +505,7 @@ export class StreamSocket implements GuestSocket {
     if (this.lifeline === undefined || this.lifeline === -1) return;
     this.context.lifelines.unwatch(this.lifeline);
     closeFd(this.lifeline);
-    this.lifeline = undefined;
+    this.lifeline = -1;
   }
 
   private answer(

@@ -1,5 +1,5 @@
 import { fstatSync, openSync } from "node:fs";
-import { ERRNO, PATH } from "@outsock/abi";
+import { ERRNO, PAIR_BROKEN, PATH } from "@outsock/abi";
 import { closeFd } from "@outsock/hostsys";
 import { afterEach, describe, expect, it } from "vitest";
 import { Coordinator } from "../src/workers/coordinator.ts";
@@ -240,7 +240,7 @@ describe("a shortcut of two workers", () => {
     const { coordinator, of, offer, announced } = established();
     for (let n = 0; n < 3; n++) {
       const pair = FIRST_SHARED_PAIR + n;
-      coordinator.hear(0, { say: "pair ended", session: 10, pair, broken: true });
+      coordinator.hear(0, { say: "pair ended", session: 10, pair, reason: PAIR_BROKEN });
       offer(0, { offer: 2 + n });
       offer(1, { offer: 2 + n });
       if (n < 2) announced(true, pair + 1);
@@ -255,7 +255,7 @@ describe("a shortcut of two workers", () => {
       say: "pair ended",
       session: 11,
       pair: FIRST_SHARED_PAIR,
-      broken: true,
+      reason: PAIR_BROKEN,
     });
     offer(0, { offer: 2 });
     offer(1, { offer: 2 });

@@ -1,4 +1,4 @@
-import { PATH } from "@outsock/abi";
+import { PAIR_BROKEN, PATH } from "@outsock/abi";
 import { describe, expect, it } from "vitest";
 import { type Assignment, Broker, type Offer } from "../src/shortcut/broker.ts";
 import type { WorkerToCoordinator } from "../src/workers/messages.ts";
@@ -169,12 +169,12 @@ describe("pairs of several workers", () => {
     const announce = { say: "announce", pair: FIRST_SHARED_PAIR, side: 0, bytes: 1 } as const;
     broker.hear({ ...announce, session: 1, fds: [1, 2] });
     expect(a.seen).toEqual([`pair ${FIRST_SHARED_PAIR}`]);
-    expect(broker.pairEnded(b, FIRST_SHARED_PAIR, true)).toBe(false);
-    expect(broker.pairEnded(a, FIRST_SHARED_PAIR + 1, true)).toBe(false);
-    expect(broker.pairEnded(a, FIRST_SHARED_PAIR, true)).toBe(true);
+    expect(broker.pairEnded(b, FIRST_SHARED_PAIR, PAIR_BROKEN)).toBe(false);
+    expect(broker.pairEnded(a, FIRST_SHARED_PAIR + 1, PAIR_BROKEN)).toBe(false);
+    expect(broker.pairEnded(a, FIRST_SHARED_PAIR, PAIR_BROKEN)).toBe(true);
     expect(told).toEqual([
       { say: "announced", pair: FIRST_SHARED_PAIR, side: 0, ok: true },
-      { say: "pair ended", session: 1, pair: FIRST_SHARED_PAIR, broken: true },
+      { say: "pair ended", session: 1, pair: FIRST_SHARED_PAIR, reason: PAIR_BROKEN },
     ]);
   });
 

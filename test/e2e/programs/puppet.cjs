@@ -31,23 +31,25 @@ function watch(id, socket, { echo, paused } = {}) {
 }
 
 const commands = {
-  connect({ id, host, port, echo }) {
-    const socket = net.connect({ host, port }, () => {
+  connect({ id, host, port, echo, paused, ...options }) {
+    const socket = net.connect({ host, port, ...options }, () => {
       say({ id, event: "connect", local: socket.localAddress, remote: socket.remoteAddress });
     });
-    watch(id, socket, { echo });
+    watch(id, socket, { echo, paused });
   },
-  listen({ id, host, port, paused }) {
+  listen({ id, host, port, paused, silent, allowHalfOpen, ...options }) {
     let accepted = 0;
-    const server = net.createServer({ pauseOnConnect: paused }, (socket) => {
+    const server = net.createServer({ pauseOnConnect: paused, allowHalfOpen }, (socket) => {
       const name = `${id}.${accepted++}`;
       say({ id, event: "connection", name, remote: socket.remoteAddress });
-      watch(name, socket, { echo: true, paused });
+      watch(name, socket, { echo: !silent, paused });
     });
     things.set(id, server);
     server.on("error", (error) => say({ id, event: "error", ...failure(error) }));
     server.on("close", () => say({ id, event: "close" }));
-    server.listen({ port, host }, () => say({ id, event: "listening", ...server.address() }));
+    server.listen({ port, host, ...options }, () =>
+      say({ id, event: "listening", ...server.address() }),
+    );
   },
   udp({ id, port, address, send }) {
     const socket = dgram.createSocket("udp4");
@@ -72,6 +74,40 @@ const commands = {
   },
   write({ id, text }) {
     things.get(id).write(text);
+  },
+  end({ id, text }) {
+    things.get(id).end(text);
+  },
+  reset({ id }) {
+    things.get(id).resetAndDestroy();
+  },
+  /** Reads to the end, saying nothing of the data. */
+  resume({ id }) {
+    things.get(id).resume();
+  },
+  /** Connects and closes before anything can have come of it. */
+  touch({ id, host, port }) {
+    const socket = net.connect({ host, port });
+    socket.on("error", () => {});
+    socket.on("close", () => say({ id, event: "touched" }));
+    setImmediate(() => socket.destroy());
+  },
+  /** Writes until nothing goes on for some turns of the event loop; says how much was taken. */
+  fill({ id, chunk }) {
+    const socket = things.get(id);
+    const data = Buffer.alloc(chunk, 7);
+    let written = 0;
+    while (socket.write(data)) written += data.length;
+    written += data.length;
+    say({ id, event: "full", written, waiting: socket.writableLength });
+    socket.once("drain", () => say({ id, event: "drain", written }));
+  },
+  info({ id }) {
+    const socket = things.get(id);
+    const { bytesRead, bytesWritten, localAddress, localPort, remoteAddress, remotePort } = socket;
+    const { readyState } = socket;
+    const names = { localAddress, localPort, remoteAddress, remotePort };
+    say({ id, event: "info", bytesRead, bytesWritten, readyState, ...names });
   },
   close({ id }) {
     const thing = things.get(id);

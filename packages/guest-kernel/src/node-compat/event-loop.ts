@@ -67,11 +67,15 @@ export class EventLoop {
 
   /**
    * Runs `callback` after the handlers of this turn and what they queued as ticks and microtasks,
-   * before the immediates that they set: libuv's pending queue. Keeps the caller's context.
+   * before the immediates that they set: libuv's pending queue. Keeps the caller's context. What is
+   * posted between turns runs before the next turn's handlers.
    */
   post(callback: () => void): void {
-    if (this.depth === 0) setImmediate(callback);
-    else this.pending.push(AsyncResource.bind(callback));
+    this.pending.push(AsyncResource.bind(callback));
+    if (this.depth > 0 || this.pending.length > 1) return;
+    setImmediate(() => {
+      if (this.pending.length > 0) this.enter(() => {});
+    });
   }
 
   /** Runs `work` as a handler in a later turn. */
@@ -81,17 +85,26 @@ export class EventLoop {
 
   private enter(work: () => void): void {
     this.depth++;
+    let begun = false;
     try {
+      if (this.depth === 1) this.runPending();
+      begun = true;
       work();
-      // Ticks may post, and what is posted may queue ticks; each callback may throw.
+      // Ticks may post.
       if (this.depth === 1) this.host.tick();
-      for (let callback = this.pending.shift(); callback; callback = this.pending.shift()) {
-        callback();
-        this.host.tick();
-      }
+      this.runPending();
     } finally {
       this.depth--;
-      if (this.pending.length > 0) this.later(() => {});
+      if (!begun) this.later(work);
+      else if (this.pending.length > 0) this.later(() => {});
+    }
+  }
+
+  /** What is posted may queue ticks, and each callback may throw. */
+  private runPending(): void {
+    for (let callback = this.pending.shift(); callback; callback = this.pending.shift()) {
+      callback();
+      this.host.tick();
     }
   }
 

@@ -4,7 +4,15 @@
  */
 import type { LookupFunction, NetConnectOpts } from "node:net";
 import { isIP, isIPv4 } from "node:net";
-import { AF_INET, AF_INET6, AF_UNIX, ERRNO, SOCK_STREAM } from "@outsock/abi";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  ERRNO,
+  SO_OUTSOCK_SHORTCUT,
+  SOCK_STREAM,
+  SOL_OUTSOCK,
+} from "@outsock/abi";
 import type { Natives } from "./natives.ts";
 import { GuestSocket } from "./net-socket.ts";
 import { codedError, connectException, type SystemError } from "./system-errors.ts";
@@ -25,6 +33,13 @@ export interface ConnectOptions {
   keepAlive?: boolean;
   keepAliveInitialDelay?: number;
   blockList?: { check(address: string, family: string): boolean };
+  outsock?: OutsockOptions;
+}
+
+/** What a program may say of a connection or a listener; plain Node does not look at it. */
+export interface OutsockOptions {
+  /** `false` keeps the bytes on the relay through the host agent. */
+  shortcut?: boolean;
 }
 
 interface Address {
@@ -245,6 +260,9 @@ class Connector {
     const domain = family === 6 ? AF_INET6 : AF_INET;
     const fd = sys.socket(domain, SOCK_STREAM, 0);
     if (fd < 0) return { status: fd, details: undefined };
+    if (options.outsock?.shortcut === false) {
+      sys.setsockopt(fd, SOL_OUTSOCK, SO_OUTSOCK_SHORTCUT, 0);
+    }
     const stream = socket._adopt(fd);
     let details: string | undefined;
     const { localAddress, localPort } = options;

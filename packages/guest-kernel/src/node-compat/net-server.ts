@@ -14,14 +14,16 @@ import {
   ERRNO,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
+  SO_OUTSOCK_SHORTCUT,
   SO_REUSEPORT,
   SOCK_STREAM,
+  SOL_OUTSOCK,
   SOL_SOCKET,
 } from "@outsock/abi";
 import type { SocketAddress } from "../net/protocol-family.ts";
 import type { EventLoop, FdHandler } from "./event-loop.ts";
 import type { Natives } from "./natives.ts";
-import { HAS_BLOCK_LISTS, normalizeArguments } from "./net-connect.ts";
+import { HAS_BLOCK_LISTS, normalizeArguments, type OutsockOptions } from "./net-connect.ts";
 import { ACCEPTED, familyOf, GuestSocket, type GuestSocketOptions } from "./net-socket.ts";
 import { codedError, listenException } from "./system-errors.ts";
 
@@ -197,6 +199,7 @@ function listenOn(
   backlog: number,
   ipv6Only: boolean,
   reusePort: boolean,
+  shortcut: boolean,
 ): number {
   const { sys } = loop;
   const fd = sys.socket(address.family, SOCK_STREAM, 0);
@@ -204,6 +207,7 @@ function listenOn(
   if (ipv6Only) sys.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   // Workers of a cluster share a port: the kernel spreads the connections over them.
   if (reusePort || cluster.isWorker) sys.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (!shortcut) sys.setsockopt(fd, SOL_OUTSOCK, SO_OUTSOCK_SHORTCUT, 0);
   const status = sys.bind(fd, address) || sys.listen(fd, backlog);
   if (status < 0) {
     sys.close(fd);
@@ -220,6 +224,7 @@ interface ListenOptions {
   exclusive?: boolean;
   ipv6Only?: boolean;
   reusePort?: boolean;
+  outsock?: OutsockOptions;
   signal?: AbortSignal;
   fd?: number;
   handle?: unknown;
@@ -291,6 +296,7 @@ export function installServer(loop: EventLoop, natives: Natives, lookup: LookupF
         backlog || DEFAULT_BACKLOG,
         Boolean(options.ipv6Only),
         Boolean(options.reusePort),
+        options.outsock?.shortcut !== false,
       );
       if (status < 0 && address === undefined && status !== -ERRNO.EADDRINUSE) {
         // As Node does where there is no IPv6.

@@ -5,7 +5,17 @@
  * again as soon as an agent is there, and listeners and bound datagram sockets go on by themselves.
  */
 
-import { COUNTERS, type CounterName, DESCRIPTORS_MAX, HEADER, OP } from "@outsock/abi";
+import {
+  CLOSE_RESET,
+  COUNTERS,
+  type CounterName,
+  DESCRIPTORS_MAX,
+  HEADER,
+  OP,
+  PAIR_BROKEN,
+  PAIR_GONE,
+  PAIR_REFUSED,
+} from "@outsock/abi";
 import { closeFd, watchProcessors } from "@outsock/hostsys";
 import { GrownRings, PollLoop, RingCorrupted } from "@outsock/ring";
 import {
@@ -111,6 +121,7 @@ export class Link {
       watch: (fd, onRing, onGone) => options.watch.start(fd, onRing, onGone),
       defer: options.defer,
       log: (sentence) => options.log.write(sentence),
+      onRefused: (id) => this.pairEnded(id, PAIR_REFUSED),
       onRing: (pair) => {
         if (!pair.own || !pair.drainAndSleep()) this.loop.rung(pair);
         options.run();
@@ -118,11 +129,7 @@ export class Link {
       onEnded: (pair, broken) => {
         this.loop.remove(pair);
         if (this.channel.alive && this.pairs.get(pair.id, pair.side) === pair) {
-          const payload = new PayloadWriter()
-            .u32(pair.id)
-            .u32(broken === undefined ? 0 : 1)
-            .done();
-          this.guard(() => this.channel.call(OP.PAIR_ENDED, 0, payload));
+          this.pairEnded(pair.id, broken === undefined ? PAIR_GONE : PAIR_BROKEN);
         }
         this.pairs.forget(pair);
         options.run();
@@ -190,7 +197,7 @@ export class Link {
     const payload = new PayloadReader(message.payload);
     switch (message.opcode) {
       case OP.ACCEPTED:
-        this.sockets.get(payload.u32())?.onNotification(message);
+        this.accepted(payload.u32(), message);
         break;
       case OP.PAIR:
         this.pairs.take(payload, this.attachment.channelFd);
@@ -201,6 +208,22 @@ export class Link {
       default:
         throw new MessageInvalid(`opcode ${message.opcode} is no notification`);
     }
+  }
+
+  private accepted(listener: number, message: Message): void {
+    const socket = this.sockets.get(listener);
+    if (socket !== undefined) {
+      socket.onNotification(message);
+      return;
+    }
+    // The listener was closed meanwhile: the kernel resets what nobody accepted.
+    const payload = new PayloadWriter().u32(CLOSE_RESET).done();
+    this.channel.call(OP.CLOSE, message.socket, payload);
+  }
+
+  private pairEnded(id: number, reason: number): void {
+    const payload = new PayloadWriter().u32(id).u32(reason).done();
+    this.guard(() => this.channel.call(OP.PAIR_ENDED, 0, payload));
   }
 
   private takeLifelines(payload: PayloadReader): void {

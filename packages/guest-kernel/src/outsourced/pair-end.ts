@@ -4,7 +4,7 @@
  * It outlives the agent that made it. The doorbell's end of file means that the other guest died;
  * what that one had written before can still be read.
  */
-import { PAIR_SIDE_GUEST } from "@outsock/abi";
+import { EVENT, FLAG, PAIR_SIDE_GUEST } from "@outsock/abi";
 import { type Mapping, sendByte } from "@outsock/hostsys";
 import {
   type GrownRings,
@@ -21,11 +21,14 @@ import { Conduit } from "./conduit.ts";
 
 const BATCH = 1024;
 
+/** No connection has this number; its flags are those of the pair. */
+const PAIR_ITSELF = 0;
+
 /** A stream whose bytes go through the pair. */
 export interface PairSocket {
   /** The other guest notified. */
   onPairEvents(): void;
-  /** The other guest is gone, or broke the protocol. */
+  /** The other guest is gone, broke the protocol, or will never know of the connection. */
   onPairEnded(): void;
 }
 
@@ -93,7 +96,23 @@ export class PairEnd implements Pollable {
   }
 
   add(slot: number, socket: PairSocket): void {
+    if (!this.sockets.has(slot)) this.conduit.raise(slot, FLAG.JOINED);
     this.sockets.set(slot, socket);
+  }
+
+  /**
+   * The agent is gone: what it did not tell of until now is none of this guest's. The other guest
+   * may have been told: it looks for connections that only it has.
+   */
+  takeNoMore(): void {
+    this.conduit.raise(PAIR_ITSELF, FLAG.CLOSED);
+    this.guard(() => this.notify(PAIR_ITSELF, EVENT.FIN));
+  }
+
+  /** The connection is this guest's alone: the agent went before it had told the other one. */
+  onlyHere(slot: number): boolean {
+    if ((this.conduit.peerFlags(PAIR_ITSELF) & FLAG.CLOSED) === 0) return false;
+    return (this.conduit.peerFlags(slot) & FLAG.JOINED) === 0;
   }
 
   /** - The socket touches its rings no more. */
@@ -130,10 +149,15 @@ export class PairEnd implements Pollable {
         const slot = this.port.taker.take();
         if (slot === -1) break;
         handled++;
-        this.sockets.get(slot)?.onPairEvents();
+        if (slot === PAIR_ITSELF) this.findLonely();
+        else this.sockets.get(slot)?.onPairEvents();
       }
     });
     return handled;
+  }
+
+  private findLonely(): void {
+    for (const [slot, socket] of [...this.sockets]) if (this.onlyHere(slot)) socket.onPairEnded();
   }
 
   trySleep(): boolean {

@@ -12,6 +12,8 @@ import { PairEnd, type PairHandlers } from "./pair-end.ts";
 
 export interface PairsOptions extends PairHandlers {
   log(sentence: string): void;
+  /** This process cannot take a pair. */
+  onRefused(id: number): void;
 }
 
 export class Pairs {
@@ -34,6 +36,7 @@ export class Pairs {
     if (regionFd === undefined || doorbellFd === undefined) {
       if (regionFd !== undefined) closeFd(regionFd);
       this.options.log("outsock: no descriptor is left for a shortcut");
+      this.options.onRefused(id);
       return;
     }
     let mapping: Mapping | undefined;
@@ -50,6 +53,7 @@ export class Pairs {
       if (error instanceof RegionInvalid) throw new MessageInvalid(error.message);
       if (!(error instanceof SysError)) throw error;
       this.options.log(`outsock: no memory for a shortcut: ${error.message}`);
+      this.options.onRefused(id);
     } finally {
       closeFd(regionFd);
     }
@@ -75,8 +79,12 @@ export class Pairs {
     const pairs = [...this.current.values()];
     this.current.clear();
     for (const pair of pairs) {
-      if (pair.size > 0) this.orphans.add(pair);
-      else pair.end(undefined);
+      if (pair.size === 0) {
+        pair.end(undefined);
+        continue;
+      }
+      this.orphans.add(pair);
+      pair.takeNoMore();
     }
   }
 

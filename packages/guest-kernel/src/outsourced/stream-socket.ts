@@ -24,6 +24,7 @@ import {
   SO_ERROR,
   SO_KEEPALIVE,
   SO_OUTSOCK_PATH,
+  SO_OUTSOCK_SHORTCUT,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_STREAM,
@@ -192,6 +193,8 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     const socket = new OutsourcedStream(this.link, this.domain, waiting.id);
     this.link.bindId(waiting.id, socket);
     socket.established(waiting.local, waiting.peer, waiting.route);
+    // What the agent told of before the connection had a socket here.
+    socket.onEvents(0);
     return socket;
   }
 
@@ -270,7 +273,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     this.state = "connected";
     if (pair === undefined) return;
     pair.add(number, this);
-    if (!pair.alive) this.onPairEnded();
+    if (!pair.alive || pair.onlyHere(number)) this.onPairEnded();
   }
 
   // Bytes
@@ -555,10 +558,12 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
   onEvents(_events: number): void {
     const { wire } = this;
     if (wire?.pair !== undefined && !this.reset) {
-      // The kernel's connection under the shortcut has ended: so does the shortcut.
-      if ((this.channel.conduit.peerFlags(this.id) & FLAG.RESET) === 0) return;
-      this.resetBy(this.channel.error(this.id) || ERRNO.ECONNRESET);
-      this.raise(wire, FLAG.RESET, EVENT.RESET);
+      // The kernel's connection under the shortcut has ended: so does the shortcut. Or the other
+      // guest closed before it knew of it, and the agent says so.
+      if ((this.channel.conduit.peerFlags(this.id) & FLAG.RESET) !== 0) {
+        this.resetBy(this.channel.error(this.id) || ERRNO.ECONNRESET);
+        this.raise(wire, FLAG.RESET, EVENT.RESET);
+      }
     }
     this.changed();
   }
@@ -615,11 +620,18 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     const { id } = this;
     if (shortcut) return { id, fd: this.lifeline };
     if (this.local === undefined) return undefined;
+    this.tellShortcut();
     const bind = new PayloadWriter().endpoint(toEndpoint(this.local)).u32(this.flags).done();
     this.channel.call(OP.BIND, id, bind);
     if (this.state !== "listening") return undefined;
     this.channel.call(OP.LISTEN, id, new PayloadWriter().u32(Math.max(this.backlog, 0)).done());
     return undefined;
+  }
+
+  /** The new agent does not know of SO_OUTSOCK_SHORTCUT. */
+  private tellShortcut(): void {
+    const value = this.options.get(`${SOL_OUTSOCK}/${SO_OUTSOCK_SHORTCUT}`);
+    if (value !== undefined) this.setsockopt(SOL_OUTSOCK, SO_OUTSOCK_SHORTCUT, value);
   }
 
   // PairSocket

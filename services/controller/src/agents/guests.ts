@@ -17,6 +17,16 @@ export interface GuestReport {
   reasons: Record<string, number>;
 }
 
+/** A container with Node processes that run natively, as `/untouched` tells. */
+export interface UntouchedReport {
+  namespace: string;
+  pod: string;
+  uid: string;
+  container: string;
+  /** Part of a sentence. */
+  reason: string;
+}
+
 const LIMIT = 16 * 1024 * 1024;
 const TIMEOUT = 3_000;
 /** VirtualMachines of one node share an answer for so long. */
@@ -42,6 +52,17 @@ export function parseGuests(answer: unknown): GuestReport[] {
         reasons: reasons(guest.reasons),
       },
     ];
+  });
+}
+
+/** As parseGuests. */
+export function parseUntouched(answer: unknown): UntouchedReport[] {
+  if (!Array.isArray(answer)) throw new Error("The agent's answer is no list of containers.");
+  return answer.flatMap((entry: unknown) => {
+    if (typeof entry !== "object" || entry === null) return [];
+    const { namespace, pod, uid, container, reason } = entry as Record<string, unknown>;
+    if (typeof uid !== "string" || typeof container !== "string") return [];
+    return [{ namespace: text(namespace), pod: text(pod), uid, container, reason: text(reason) }];
   });
 }
 
@@ -94,11 +115,10 @@ export class Agents {
   /** The guests on a node; rejects where its agent does not answer in time. */
   async guestsOn(node: string): Promise<GuestReport[]> {
     const { clock } = this.options;
-    const address = this.agentOf(node)?.status?.podIP;
-    if (!address) throw new Error(`No agent runs on node ${node}.`);
+    const address = this.addressOn(node);
     const kept = this.answers.get(address);
     if (kept && clock.now() - kept.at < KEPT_MS) return kept.guests;
-    const guests = this.ask(address);
+    const guests = this.ask(address, "guests").then(parseGuests);
     this.answers.set(address, { at: clock.now(), guests });
     for (const [old, { at }] of this.answers) {
       if (clock.now() - at > 60_000) this.answers.delete(old);
@@ -106,9 +126,14 @@ export class Agents {
     return guests;
   }
 
-  private async ask(address: string): Promise<GuestReport[]> {
+  /** Containers on a node that run natively; rejects where its agent does not answer in time. */
+  async untouchedOn(node: string): Promise<UntouchedReport[]> {
+    return parseUntouched(await this.ask(this.addressOn(node), "untouched"));
+  }
+
+  private async ask(address: string, what: string): Promise<unknown> {
     const host = address.includes(":") ? `[${address}]` : address;
-    const answer = await fetch(`http://${host}:${this.options.port}/guests`, {
+    const answer = await fetch(`http://${host}:${this.options.port}/${what}`, {
       signal: AbortSignal.timeout(this.options.timeoutMs ?? TIMEOUT),
       redirect: "error",
     });
@@ -119,7 +144,13 @@ export class Agents {
       body += decoder.decode(chunk, { stream: true });
       if (body.length > LIMIT) throw new Error(`The agent at ${address} answers too much.`);
     }
-    return parseGuests(JSON.parse(body));
+    return JSON.parse(body);
+  }
+
+  private addressOn(node: string): string {
+    const address = this.agentOf(node)?.status?.podIP;
+    if (!address) throw new Error(`No agent runs on node ${node}.`);
+    return address;
   }
 
   private agentOf(node: string): Pod | undefined {

@@ -91,6 +91,7 @@ export interface Resource {
 
 export const RESOURCES = {
   pods: { apiVersion: "v1", kind: "Pod", plural: "pods" },
+  namespaces: { apiVersion: "v1", kind: "Namespace", plural: "namespaces" },
   secrets: { apiVersion: "v1", kind: "Secret", plural: "secrets" },
   deployments: { apiVersion: "apps/v1", kind: "Deployment", plural: "deployments" },
   statefulSets: { apiVersion: "apps/v1", kind: "StatefulSet", plural: "statefulsets" },

@@ -9,6 +9,7 @@ const REASONS = [
   "Injected",
   "Native",
   "NotInjected",
+  "Untouched",
   "WaitingForAgent",
   "ModeCopied",
   "ModeRemoved",

@@ -1,6 +1,7 @@
 import type { Notice } from "../kube/events.ts";
 import { ANNOTATIONS, REQUIRE } from "../names.ts";
 import { isGoing, modeOf, nativeReason, usesDriver, wasMissed, workloadOf } from "./facts.ts";
+import type { LeftOut } from "./namespaces.ts";
 import type { Pod } from "./types.ts";
 
 /** What there is to say about a pod, and whether its workload should hear it too. */
@@ -16,7 +17,13 @@ const NEW_MS = 10 * 60_000;
 /** Whether the agent of a node is ready; undefined where the node has none. */
 type AgentReady = (node: string) => boolean | undefined;
 
-export function noticesOfPod(pod: Pod, agentReady: AgentReady, now: number): PodNotice[] {
+/** @param leftOut of a pod that missed the webhook: why its namespace does */
+export function noticesOfPod(
+  pod: Pod,
+  agentReady: AgentReady,
+  now: number,
+  leftOut?: LeftOut,
+): PodNotice[] {
   if (isGoing(pod)) return [];
   const why = nativeReason(pod);
   if (why) {
@@ -24,11 +31,9 @@ export function noticesOfPod(pod: Pod, agentReady: AgentReady, now: number): Pod
     return [{ notice: { type: "Warning", reason: "Native", note }, alsoWorkload: true }];
   }
   if (wasMissed(pod)) {
-    const workload = workloadOf(pod);
-    const again = workload
-      ? `kubectl rollout restart ${workload.kind.toLowerCase()} ${workload.name}`
-      : "making it anew";
-    const note = `The pod asks to be a guest but runs natively: it was made while Outsock's webhook did not answer, or before it was there, or its namespace is left out; ${again} makes it a guest`;
+    // Who puts the label there knows.
+    if (leftOut === "label") return [];
+    const note = missed(pod, leftOut);
     return [{ notice: { type: "Warning", reason: "NotInjected", note }, alsoWorkload: true }];
   }
   if (!usesDriver(pod)) return [];
@@ -48,6 +53,18 @@ export function noticesOfPod(pod: Pod, agentReady: AgentReady, now: number): Pod
 /** Milliseconds after which to look at the pod again, if nothing changes before. */
 export function lookAgain(pod: Pod): number | undefined {
   return usesDriver(pod) && !isGoing(pod) && isWaiting(pod) ? WAIT_MS : undefined;
+}
+
+function missed(pod: Pod, leftOut: LeftOut | undefined): string {
+  const what = "The pod asks to be a guest but runs natively:";
+  if (leftOut !== undefined) {
+    return `${what} namespace ${pod.metadata.namespace} is one of those that Outsock leaves out (its own, kube-system, and webhook.excludedNamespaces)`;
+  }
+  const workload = workloadOf(pod);
+  const again = workload
+    ? `kubectl rollout restart ${workload.kind.toLowerCase()} ${workload.name}`
+    : "making it anew";
+  return `${what} it was made while Outsock's webhook did not answer, or before it was there; ${again} makes it a guest`;
 }
 
 function injected(pod: Pod): Notice {

@@ -3,7 +3,8 @@ import type { Clock } from "../clock.ts";
 import type { KubeObject } from "../kube/api.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import { LABELS } from "../names.ts";
-import { workloadOf } from "./facts.ts";
+import { wasMissed, workloadOf } from "./facts.ts";
+import type { Namespaces } from "./namespaces.ts";
 import { lookAgain, noticesOfPod } from "./notices.ts";
 import type { Pod } from "./types.ts";
 
@@ -11,6 +12,7 @@ interface ReconcilerOptions {
   clock: Clock;
   events: EventRecorder;
   agents: Agents;
+  namespaces: Pick<Namespaces, "leftOut">;
   get: (key: string) => Pod | undefined;
   /** A Deployment and its like, by kind and `namespace/name`. */
   workload: (kind: string, key: string) => KubeObject | undefined;
@@ -26,10 +28,13 @@ export class PodReconciler {
 
   /** The result says after how many milliseconds to look again. */
   async reconcile(key: string): Promise<number | undefined> {
-    const { clock, events, agents, get } = this.options;
+    const { clock, events, agents, namespaces, get } = this.options;
     const pod = get(key);
     if (!pod) return undefined;
-    const notices = noticesOfPod(pod, (node) => agents.readyOn(node), clock.now());
+    const leftOut = wasMissed(pod)
+      ? await namespaces.leftOut(pod.metadata.namespace ?? "")
+      : undefined;
+    const notices = noticesOfPod(pod, (node) => agents.readyOn(node), clock.now(), leftOut);
     for (const { notice, alsoWorkload } of notices) {
       await events.say(pod, notice);
       const owner = alsoWorkload ? this.ownerOf(pod) : undefined;

@@ -101,7 +101,7 @@ export class Uninstaller {
 
   /** Without a controller nobody would take the finalizers away. */
   private async releaseVirtualMachines(): Promise<void> {
-    const { api, clock, say } = this.options;
+    const { api, clock, config, say } = this.options;
     let vms: VirtualMachine[];
     try {
       vms = (await listAll<VirtualMachine>(api, pathOf(RESOURCES.virtualMachines))).items;
@@ -109,11 +109,14 @@ export class Uninstaller {
       if (isStatus(error, 404)) return;
       throw error;
     }
+    const fate = config.keepVirtualMachines
+      ? "its Deployment stays, as an ordinary one"
+      : "it goes with its resource, and its Deployment and pods with it";
     for (const vm of vms) {
       const { name, namespace, uid, resourceVersion, finalizers = [] } = vm.metadata;
       const path = pathOf(RESOURCES.virtualMachines, namespace, name);
       try {
-        const status = unmanaged(vm, clock.now());
+        const status = unmanaged(vm, clock.now(), config.keepVirtualMachines);
         const { apiVersion, kind } = RESOURCES.virtualMachines;
         await api.patch(
           pathOf(RESOURCES.virtualMachines, namespace, name, "status"),
@@ -129,7 +132,7 @@ export class Uninstaller {
             { op: "replace", path: "/metadata/finalizers", value: rest },
           ]);
         }
-        say(`VirtualMachine ${namespace}/${name} is no longer managed; its Deployment stays.`);
+        say(`VirtualMachine ${namespace}/${name} is no longer managed; ${fate}.`);
       } catch (error) {
         if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
         say(`VirtualMachine ${namespace}/${name} (version ${resourceVersion}) is going by itself.`);
@@ -220,7 +223,7 @@ function templateUsesDriver({ spec }: Workload["spec"]["template"]): boolean {
   return spec !== undefined && usesDriver({ metadata: {}, spec } as Pod);
 }
 
-function unmanaged({ metadata }: KubeObject, now: number): object {
+function unmanaged({ metadata }: KubeObject, now: number, kept: boolean): object {
   return {
     phase: "Unmanaged",
     observedGeneration: metadata.generation ?? 0,
@@ -231,7 +234,9 @@ function unmanaged({ metadata }: KubeObject, now: number): object {
         observedGeneration: metadata.generation ?? 0,
         lastTransitionTime: new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
         reason: "Uninstalled",
-        message: "Outsock was uninstalled; the Deployment of this name goes on natively",
+        message: kept
+          ? "Outsock was uninstalled; the Deployment of this name goes on natively"
+          : "Outsock is being uninstalled; this VirtualMachine goes with it, and so do its pods",
       },
     ],
   };

@@ -11,7 +11,8 @@ import {
 } from "../kube/api.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import { FINALIZER } from "../names.ts";
-import { isGoing, usesDriver } from "../pods/facts.ts";
+import { isGoing, usesDriver, wasMissed } from "../pods/facts.ts";
+import type { Namespaces } from "../pods/namespaces.ts";
 import type { Pod } from "../pods/types.ts";
 import { type Action, noticesOf, plan } from "./plan.ts";
 import { statusOf } from "./status.ts";
@@ -22,6 +23,7 @@ interface ReconcilerOptions {
   clock: Clock;
   events: EventRecorder;
   agents: Agents;
+  namespaces: Pick<Namespaces, "leftOut">;
   guestImage: string;
   vms: { get: (key: string) => VirtualMachine | undefined };
   deployments: { get: (key: string) => Workload | undefined };
@@ -46,7 +48,7 @@ export class VirtualMachineReconciler {
 
   /** The result says after how many milliseconds to look again, if nothing changes before. */
   async reconcile(key: string): Promise<number | undefined> {
-    const { clock, vms, deployments, podsOf, guestImage } = this.options;
+    const { clock, vms, deployments, namespaces, podsOf, guestImage } = this.options;
     const vm = vms.get(key);
     if (!vm) {
       this.applied.delete(key);
@@ -67,7 +69,11 @@ export class VirtualMachineReconciler {
       if (action.do === "remove-finalizer") return undefined;
     }
     const figures = await this.ask(pods);
-    const status = statusOf({ vm, deployment, refused, pods, ...figures, now: clock.now() });
+    const leftOut = pods.some(wasMissed)
+      ? await namespaces.leftOut(vm.metadata.namespace ?? "")
+      : undefined;
+    const now = clock.now();
+    const status = statusOf({ vm, deployment, refused, pods, leftOut, ...figures, now });
     await this.write(vm, status);
     if (refused !== undefined) return REFUSED_MS;
     return pods.some(usesDriver) ? LOOK_MS : undefined;

@@ -1,6 +1,8 @@
 import { NATIVE } from "@outsock/abi";
 import type { GuestReport } from "../agents/guests.ts";
+import { LABELS } from "../names.ts";
 import { isGoing, isReady, modeOf, nativeReason, usesDriver, wasMissed } from "../pods/facts.ts";
+import type { LeftOut } from "../pods/namespaces.ts";
 import type { Pod } from "../pods/types.ts";
 import { selectorOf, wantedMode } from "./desired.ts";
 import type { Condition, VirtualMachine, VirtualMachineStatus, Workload } from "./types.ts";
@@ -11,6 +13,8 @@ export interface Observed {
   /** Why the API server does not take the Deployment. */
   refused?: string | undefined;
   pods: Pod[];
+  /** Why the webhook does not see the namespace, as far as a pod missed it. */
+  leftOut?: LeftOut | undefined;
   /** By pod uid. */
   guests: ReadonlyMap<string, GuestReport[]>;
   /** Nodes whose agent did not answer, with why. */
@@ -133,10 +137,7 @@ function troubleOf(observed: Observed, pods: Pod[]): Trouble | undefined {
     const why = nativeReason(pod);
     if (why) return { reason: "Native", message: `pod ${name} runs natively: ${why}` };
     if (wasMissed(pod)) {
-      return {
-        reason: "NotInjected",
-        message: `pod ${name} started natively, while the webhook did not answer; kubectl rollout restart deployment ${observed.vm.metadata.name} makes it a guest`,
-      };
+      return { reason: "NotInjected", message: `pod ${name} runs natively: ${missed(observed)}` };
     }
   }
   if (wantedMode(observed.vm) === NATIVE) return undefined;
@@ -159,6 +160,17 @@ function troubleOf(observed: Observed, pods: Pod[]): Trouble | undefined {
     }
   }
   return undefined;
+}
+
+function missed({ vm, leftOut }: Observed): string {
+  switch (leftOut) {
+    case "label":
+      return `namespace ${vm.metadata.namespace} opts out by its label ${LABELS.inject}: disabled`;
+    case "release":
+      return `namespace ${vm.metadata.namespace} is one of those that Outsock leaves out`;
+    default:
+      return `it was made while the webhook did not answer; kubectl rollout restart deployment ${vm.metadata.name} makes it a guest`;
+  }
 }
 
 const BAD_WAITS =

@@ -10,14 +10,14 @@
  *
  * An accepted connection waits only while somebody connects: else nobody can match it.
  */
-import { PAIR_SIDE_AGENT, PAIR_SIDE_GUEST, PATH } from "@outsock/abi";
+import { PAIR_GONE, PAIR_REFUSED, PAIR_SIDE_AGENT, PAIR_SIDE_GUEST, PATH } from "@outsock/abi";
 import { SysError } from "@outsock/hostsys";
 import { Pair, type PairMember, type Side, type Slot } from "./pair.ts";
 import { type EndOwner, Shortcut, type ShortcutEnd } from "./shortcut.ts";
 
 /** Turns of the event loop that an end waits for the other one. */
 const TURNS = 3;
-/** After so many broken pairs two guests get no further one. */
+/** After so many pairs that were broken or refused two guests get no further one. */
 const BROKEN_MAX = 3;
 
 /** One end of a kernel connection, offered. */
@@ -58,7 +58,7 @@ export interface Matchmaker {
    * A member says that the other side of a pair is gone or, `broken`, broke the protocol.
    * @returns false when the pair is none of its own
    */
-  pairEnded(member: PairMember, id: number, broken: boolean): boolean;
+  pairEnded(member: PairMember, id: number, reason: number): boolean;
   /** A guest process is gone. Its sockets are closed by itself. */
   leave(member: PairMember): void;
 }
@@ -80,7 +80,7 @@ export class Broker implements Matchmaker {
   private readonly options: BrokerOptions;
   private readonly waiting = new Map<string, Waiting>();
   private readonly pairs = new Map<PairMember, Map<PairMember, Pair>>();
-  private readonly broken = new Map<PairMember, Map<PairMember, number>>();
+  private readonly broken = new Map<PairMember, Map<PairMember, { times: number; why: number }>>();
   private readonly byId = new Map<number, Pair>();
   private nextPair = 1;
   private scheduled = false;
@@ -104,7 +104,7 @@ export class Broker implements Matchmaker {
     for (const proof of offer.proofs) {
       const other = this.waiting.get(proof);
       if (other === undefined || other.offer.kind === offer.kind) continue;
-      this.forget(other.offer);
+      this.withdraw(other.offer);
       this.match(offer, other.offer);
       return;
     }
@@ -114,7 +114,15 @@ export class Broker implements Matchmaker {
       return;
     }
     const entry = { offer, turns: TURNS };
-    for (const proof of offer.proofs) this.waiting.set(proof, entry);
+    for (const proof of offer.proofs) {
+      // The kernel gives a 4-tuple anew as soon as a reset has ended its connection.
+      const before = this.waiting.get(proof)?.offer;
+      if (before !== undefined) {
+        this.withdraw(before);
+        before.settled(PATH.NOT_PROVEN);
+      }
+      this.waiting.set(proof, entry);
+    }
     this.schedule();
   }
 
@@ -122,10 +130,6 @@ export class Broker implements Matchmaker {
     for (const proof of offer.proofs) {
       if (this.waiting.get(proof)?.offer === offer) this.waiting.delete(proof);
     }
-  }
-
-  private forget({ proofs }: Offer): void {
-    for (const proof of proofs) this.waiting.delete(proof);
   }
 
   private schedule(): void {
@@ -139,7 +143,7 @@ export class Broker implements Matchmaker {
     for (const entry of new Set(this.waiting.values())) {
       entry.turns--;
       if (entry.turns > 0) continue;
-      this.forget(entry.offer);
+      this.withdraw(entry.offer);
       entry.offer.settled(PATH.REMOTE_PEER);
     }
     if (this.waiting.size > 0) this.schedule();
@@ -184,7 +188,10 @@ export class Broker implements Matchmaker {
   private pairOf(a: PairMember, b: PairMember): { pair: Pair | undefined; why: number } {
     const known = this.pairs.get(a)?.get(b) ?? this.pairs.get(b)?.get(a);
     if (known?.alive) return { pair: known, why: PATH.NO_ROOM };
-    if (this.timesBroken(a, b) >= BROKEN_MAX) return { pair: undefined, why: PATH.PEER_BROKEN };
+    const before = this.broken.get(a)?.get(b);
+    if (before !== undefined && before.times >= BROKEN_MAX) {
+      return { pair: undefined, why: before.why };
+    }
     const pair = Pair.make(this.nextPair++, a, b);
     if (pair === undefined) return { pair, why: PATH.NO_ROOM };
     this.byId.set(pair.id, pair);
@@ -199,24 +206,21 @@ export class Broker implements Matchmaker {
     return { pair, why: PATH.NO_ROOM };
   }
 
-  private timesBroken(a: PairMember, b: PairMember): number {
-    return this.broken.get(a)?.get(b) ?? 0;
-  }
-
-  pairEnded(member: PairMember, id: number, broken: boolean): boolean {
+  pairEnded(member: PairMember, id: number, reason: number): boolean {
     const pair = this.byId.get(id);
     // Its end may have been told by the other side before.
     if (pair === undefined) return id < this.nextPair;
     if (!pair.members.includes(member)) return false;
     this.drop(pair);
-    if (!broken) return true;
+    if (reason === PAIR_GONE) return true;
+    const why = reason === PAIR_REFUSED ? PATH.NO_ROOM : PATH.PEER_BROKEN;
     const [a, b] = pair.members;
     for (const [of, with_] of [
       [a, b],
       [b, a],
     ] as const) {
-      const counts = this.broken.get(of) ?? new Map<PairMember, number>();
-      counts.set(with_, (counts.get(with_) ?? 0) + 1);
+      const counts = this.broken.get(of) ?? new Map<PairMember, { times: number; why: number }>();
+      counts.set(with_, { times: (counts.get(with_)?.times ?? 0) + 1, why });
       this.broken.set(of, counts);
       if (a === b) break;
     }

@@ -6,7 +6,15 @@
  * it has lived for YOUNG it is watched, its descriptors go out in batches, and keepalive finds out
  * when it was cut. A connection that loses its agent before that goes on without a lifeline.
  */
-import { DESCRIPTORS_MAX, EPOLLERR, EPOLLHUP, ERRNO, SO_ERROR, SOL_SOCKET } from "@outsock/abi";
+import {
+  DESCRIPTORS_MAX,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLRDHUP,
+  ERRNO,
+  SO_ERROR,
+  SOL_SOCKET,
+} from "@outsock/abi";
 import { EpollSet, getsockoptInt, SysError } from "@outsock/hostsys";
 import { type EndOwner, prepareLifeline, type Shortcut, type ShortcutEnd } from "./shortcut.ts";
 
@@ -17,6 +25,8 @@ export const LOOK_EVERY = 1000;
 export interface Watched {
   /** The kernel's connection has ended (a positive errno). */
   reset(errno: number): void;
+  /** The other end was closed without a reset: nothing more is learned here. */
+  finished?(): void;
 }
 
 export class Lifelines {
@@ -44,7 +54,7 @@ export class Lifelines {
   watch(fd: number, watched: Watched): void {
     try {
       prepareLifeline(fd);
-      this.set.add(fd, 0);
+      this.set.add(fd, watched.finished === undefined ? 0 : EPOLLRDHUP);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       return;
@@ -105,8 +115,11 @@ export class Lifelines {
 
   private readonly look = (): void => {
     for (const { fd, events } of this.set.look()) {
-      if ((events & (EPOLLERR | EPOLLHUP)) === 0) continue;
       const watched = this.watched.get(fd);
+      if ((events & (EPOLLERR | EPOLLHUP)) === 0) {
+        watched?.finished?.();
+        continue;
+      }
       let errno = 0;
       try {
         errno = getsockoptInt(fd, SOL_SOCKET, SO_ERROR);

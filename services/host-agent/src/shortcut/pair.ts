@@ -5,6 +5,8 @@
  * a guest that the other one died.
  */
 import {
+  CCB,
+  FLAG,
   HEADER,
   PAIR_MAX_SOCKETS,
   PAIR_REGION_BYTES,
@@ -13,6 +15,7 @@ import {
 } from "@outsock/abi";
 import { closeFd, type Mapping, SysError, socketpair } from "@outsock/hostsys";
 import {
+  ccbWord,
   formatRegion,
   type RegionLayout,
   resetCcb,
@@ -138,6 +141,19 @@ export class Pair<Member = PairMember> {
       rxCapacity: rx.capacity,
     };
     return { number, rings };
+  }
+
+  /**
+   * Closes a slot for a guest that closed its socket before it knew of the shortcut.
+   * @returns false when it knew, and has done so itself
+   */
+  closeFor(side: Side, { number }: Slot, reset: boolean): boolean {
+    const name = side === PAIR_SIDE_GUEST ? CCB.GUEST_FLAGS : CCB.AGENT_FLAGS;
+    const word = ccbWord(this.layout, number, name);
+    const flags = FLAG.JOINED | FLAG.CLOSED | (reset ? FLAG.RESET : FLAG.FIN);
+    if ((Atomics.load(this.memory.words, word) & FLAG.CLOSED) !== 0) return false;
+    Atomics.or(this.memory.words, word, flags);
+    return true;
   }
 
   /** - Both guests have closed the slot's sockets, or are gone. */

@@ -7,6 +7,7 @@
  */
 import {
   ERRNO,
+  EVENT,
   IPPROTO_TCP,
   SO_KEEPALIVE,
   SOL_SOCKET,
@@ -32,6 +33,12 @@ export function prepareLifeline(fd: number): void {
 export interface EndOwner {
   /** Tells the guest that its connection is dead (a positive errno). */
   reset(socket: number, errno: number): void;
+  /**
+   * Tells the guest of `events` (EVENT bits) on its socket.
+   * - Within `guard`: the queue is that guest's, and a breach of it is not its peer's.
+   */
+  notify(socket: number, events: number): void;
+  guard(work: () => void): void;
   /** Hands kernel ends over. @returns false when it cannot be done now */
   sendLifelines(lifelines: readonly { socket: number; fd: number }[]): boolean;
 }
@@ -49,6 +56,7 @@ export interface ShortcutEnd {
 /** The pair as a shortcut needs it. */
 interface SlotOwner {
   readonly id: number;
+  closeFor(side: Side, slot: Slot, reset: boolean): boolean;
   release(slot: Slot): void;
 }
 
@@ -77,6 +85,16 @@ export class Shortcut {
 
   get over(): boolean {
     return this.ends[0].closed && this.ends[1].closed;
+  }
+
+  /** The guest of `side` closes its socket, perhaps before it was told that it is a shortcut. */
+  closedByGuest(side: Side, reset: boolean): void {
+    if (this.ends[side].closed || !this.pair.closeFor(side, this.slot, reset)) return;
+    const other = this.ends[1 - side]!;
+    // Its pair's queue is not the agent's, so it is told by its own.
+    if (other.closed) return;
+    const event = reset ? EVENT.RESET : EVENT.FIN;
+    other.owner.guard(() => other.owner.notify(other.socket, event));
   }
 
   /** The guest of `side` has closed its socket, or never got it. */

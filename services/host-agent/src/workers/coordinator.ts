@@ -19,7 +19,15 @@
  * - Descriptors: an offer's is ours until `unmatched`; those of an announcement until it is
  *   answered; a shortcut's until its end. A worker that dies leaves them here.
  */
-import { ERRNO, PAIR_SIDE_AGENT, PAIR_SIDE_GUEST, PATH } from "@outsock/abi";
+import {
+  ERRNO,
+  EVENT,
+  PAIR_GONE,
+  PAIR_REFUSED,
+  PAIR_SIDE_AGENT,
+  PAIR_SIDE_GUEST,
+  PATH,
+} from "@outsock/abi";
 import { closeFd, SysError, setLinger } from "@outsock/hostsys";
 import { Pair, type Side, type Slot } from "../shortcut/pair.ts";
 import type { CoordinatorToWorker, RemoteOffer, WorkerToCoordinator } from "./messages.ts";
@@ -31,7 +39,7 @@ import { FIRST_SHARED_PAIR } from "./worker-broker.ts";
 const WAIT_MAX = 100;
 /** The first shortcut of two guests waits longer at most: for their pair to be made and taken. */
 const PAIR_MAX = 500;
-/** After so many broken pairs two guests get no further one. */
+/** After so many pairs that were broken or refused two guests get no further one. */
 const BROKEN_MAX = 3;
 
 /** A guest process of a worker. */
@@ -101,7 +109,7 @@ export class Coordinator {
   private readonly pairsById = new Map<number, SharedPair>();
   /** Ended before they were announced. */
   private readonly dropped = new Map<number, SharedPair>();
-  private readonly broken = new Map<string, number>();
+  private readonly broken = new Map<string, { times: number; why: number }>();
   private readonly shortcuts = new Map<number, SharedShortcut>();
   private nextPair = FIRST_SHARED_PAIR;
   private nextShortcut = 1;
@@ -129,7 +137,10 @@ export class Coordinator {
         this.abandoned(message.shortcut, message.side);
         break;
       case "pair ended":
-        this.pairEnded(message.session, message.pair, message.broken);
+        this.pairEnded(message.session, message.pair, message.reason);
+        break;
+      case "closed by guest":
+        this.closedByGuest(message.shortcut, message.side, message.reset);
         break;
       case "left broker":
         this.leave(message.session);
@@ -232,8 +243,9 @@ export class Coordinator {
   private match(match: Match): void {
     const { client, server } = match;
     const key = keyOf(client.session, server.session);
-    if ((this.broken.get(key) ?? 0) >= BROKEN_MAX) {
-      this.relay(match, PATH.PEER_BROKEN);
+    const before = this.broken.get(key);
+    if (before !== undefined && before.times >= BROKEN_MAX) {
+      this.relay(match, before.why);
       return;
     }
     const shared = this.pairs.get(key) ?? this.makePair(key, match);
@@ -343,12 +355,25 @@ export class Coordinator {
     this.closed(shortcut, side);
   }
 
-  private pairEnded(session: number, id: number, broken: boolean): void {
+  /** The guest of `side` closes, perhaps before it knew of the shortcut: then the pair is told. */
+  private closedByGuest(number: number, side: Side, reset: boolean): void {
+    const shortcut = this.shortcuts.get(number);
+    if (shortcut === undefined || shortcut.ends[side].closed) return;
+    if (!shortcut.pair.closeFor(side, shortcut.slot, reset)) return;
+    const rest = shortcut.ends[other(side)];
+    const events = reset ? EVENT.RESET : EVENT.FIN;
+    if (!rest.closed) this.options.tell(rest.worker, { say: "notify", shortcut: number, events });
+  }
+
+  private pairEnded(session: number, id: number, reason: number): void {
     const shared = this.pairsById.get(id);
     if (shared === undefined) return;
     if (!shared.pair.members.some((member) => member.session === session)) return;
     this.drop(shared);
-    if (broken) this.broken.set(shared.key, (this.broken.get(shared.key) ?? 0) + 1);
+    if (reason === PAIR_GONE) return;
+    const why = reason === PAIR_REFUSED ? PATH.NO_ROOM : PATH.PEER_BROKEN;
+    const times = (this.broken.get(shared.key)?.times ?? 0) + 1;
+    this.broken.set(shared.key, { times, why });
   }
 
   /** No slot of the pair is given out any more. */

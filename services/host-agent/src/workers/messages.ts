@@ -67,7 +67,9 @@ export type WorkerToCoordinator =
   | { say: "announced"; pair: number; side: Side; ok: boolean }
   | { say: "closed"; shortcut: number; side: Side }
   | { say: "abandon"; shortcut: number; side: Side }
-  | { say: "pair ended"; session: number; pair: number; broken: boolean }
+  | { say: "closed by guest"; shortcut: number; side: Side; reset: boolean }
+  /** Reason as in PAIR_ENDED. */
+  | { say: "pair ended"; session: number; pair: number; reason: number }
   | { say: "left broker"; session: number }
   | { say: "turned"; turn: number };
 
@@ -84,6 +86,7 @@ export type CoordinatorToWorker =
       fds: readonly number[];
     }
   | { say: "reset"; shortcut: number; errno: number }
+  | { say: "notify"; shortcut: number; events: number }
   | { say: "turn"; turn: number };
 
 /** On a channel of its own, so that a worker can read on when a guest asks for a name. */

@@ -151,11 +151,11 @@ export class WorkerBroker implements Matchmaker {
     this.recall(out, false);
   }
 
-  pairEnded(member: PairMember, id: number, broken: boolean): boolean {
-    if (id < FIRST_SHARED_PAIR) return this.options.local.pairEnded(member, id, broken);
+  pairEnded(member: PairMember, id: number, reason: number): boolean {
+    if (id < FIRST_SHARED_PAIR) return this.options.local.pairEnded(member, id, reason);
     const session = this.numbers.get(member);
     if (session === undefined || !this.pairs.get(member)?.has(id)) return false;
-    this.tell({ say: "pair ended", session, pair: id, broken });
+    this.tell({ say: "pair ended", session, pair: id, reason });
     return true;
   }
 
@@ -189,6 +189,9 @@ export class WorkerBroker implements Matchmaker {
       case "reset":
         this.halves.get(message.shortcut)?.reset(message.errno);
         break;
+      case "notify":
+        this.halves.get(message.shortcut)?.notify(message.events);
+        break;
       case "turn":
         this.afterTurns(TURNS, () => this.tell({ say: "turned", turn: message.turn }));
         break;
@@ -212,6 +215,9 @@ export class WorkerBroker implements Matchmaker {
       fd,
       owner: offer.member,
       socket: offer.socket,
+      onClosedByGuest: (reset) => {
+        this.tell({ say: "closed by guest", shortcut: number, side, reset });
+      },
       onClosed: (half) => {
         this.halves.delete(number);
         this.options.lifelines.remove(half);

@@ -10,7 +10,7 @@ const { listen, once, track } = require("../../observe.cjs");
   const port = await listen(server, "port", "127.0.0.1");
   const log = track("client");
   const socket = net.connect(port, "127.0.0.1");
-  log("returns itself", socket.setTimeout(50, () => log("callback")) === socket, socket.timeout);
+  log("returns itself", socket.setTimeout(500, () => log("callback")) === socket, socket.timeout);
   socket.on("timeout", () => log("timeout event"));
   await once(socket, "timeout");
   log("still open", socket.readyState);
