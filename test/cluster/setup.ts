@@ -1,6 +1,6 @@
 /** Before all cluster tests: is there a cluster? Then its images. After them: what this installed goes. */
 import type { TestProject } from "vitest/node";
-import { buildImages, buildTestImages, load } from "./images.ts";
+import { buildImages, buildTestImages, hasMusl, load } from "./images.ts";
 import { kubectl, list, run } from "./kubectl.ts";
 import { findRelease, restart, uninstall } from "./release.ts";
 
@@ -32,6 +32,7 @@ export default async function setup(
   project.provide("noCluster", why);
   if (why !== "") {
     project.provide("workers", []);
+    project.provide("musl", false);
     process.stdout.write(`cluster tests are skipped: ${why}\n`);
     return undefined;
   }
@@ -44,6 +45,7 @@ export default async function setup(
     await buildImages();
     await load(await buildTestImages());
   }
+  project.provide("musl", await hasMusl());
   const there = await findRelease();
   if (there === undefined) {
     return async () => {

@@ -1,7 +1,7 @@
 /** What images and pods may be like, and what is missing may be. */
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { onCluster, WORKERS } from "./cluster.ts";
-import { OPTIONS, TESTBED } from "./images.ts";
+import { MUSL, OPTIONS, TESTBED } from "./images.ts";
 import { apply, get, kubectl, list } from "./kubectl.ts";
 import { container, HELLO, IDLE, logs, pod, podReady } from "./objects.ts";
 import { guests, ready } from "./release.ts";
@@ -58,6 +58,18 @@ onCluster("variants", (place) => {
     const ask = `fetch("http://127.0.0.1:8081").then((r) => r.text()).then(console.log)`;
     const words = ["-n", namespace, "exec", name, "-c", "cjs", "--", path, "-e", ask];
     expect(await kubectl(words)).toMatch(new RegExp(`^v${version}\\.`));
+  });
+
+  test.skipIf(!inject("musl"))("Node.js on musl, as in Alpine (needs pip): a guest", async () => {
+    const { namespace } = place;
+    const image = MUSL;
+    await apply(pod(namespace, "musl", { mode: "outsourced", image, script: HELLO, port: 8080 }));
+    await podReady(namespace, "musl");
+    await until("it is a guest", async () => (await containersOf("musl")).length === 1);
+    const ask = `fetch("http://127.0.0.1:8080").then((r) => r.text()).then(console.log)`;
+    expect(await kubectl(["-n", namespace, "exec", "musl", "--", "node", "-e", ask])).toMatch(
+      /^musl /,
+    );
   });
 
   test("NODE_OPTIONS by value, valueFrom, envFrom and in the image: kept, and guests", async () => {

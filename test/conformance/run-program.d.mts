@@ -1,5 +1,9 @@
 export interface Mode {
   readonly name: string;
+  /** The mode whose exceptions it shares. */
+  readonly like?: string;
+  /** Programs that are run in it, all without. */
+  readonly areas?: RegExp;
   readonly command: (program: string) => string[];
 }
 
@@ -23,6 +27,7 @@ export interface Outcome {
 export const PROGRAMS: string;
 export const MODES: readonly Mode[];
 export function findPrograms(): Program[];
+export function belongs(program: Program, mode: Mode): boolean;
 export function whyNot(program: Program, mode: Mode, nodeMajor: number): string | undefined;
 export function runProgram(
   program: Program,

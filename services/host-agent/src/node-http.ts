@@ -27,17 +27,14 @@ export function nodeHttp({
       .code(found.length === 0 ? 200 : 503)
       .send({ ok: found.length === 0, troubles: found });
   });
-  // Workers are asked before: metrics are collected in one turn.
-  let latest: ContainerStatus[] = [];
-  const metrics = nodeMetrics({
+  const { registry, show } = nodeMetrics({
     version,
     ready: () => troubles().length === 0,
-    guests: () => latest,
     untouched: () => untouched().length,
   });
   app.get("/metrics", async (_request, reply) => {
-    latest = await guests();
-    return reply.type(metrics.contentType).send(await metrics.metrics());
+    show(await guests());
+    return reply.type(registry.contentType).send(await registry.metrics());
   });
   app.get("/guests", () => guests());
   app.get("/untouched", () => untouched());

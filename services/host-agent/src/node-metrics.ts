@@ -5,14 +5,17 @@ import type { ContainerStatus } from "./node-status.ts";
 export interface MetricSources {
   version: string;
   ready(): boolean;
-  guests(): ContainerStatus[];
   /** Containers with Node processes that are no guests. */
   untouched(): number;
 }
 
 const OF_GUEST = ["namespace", "pod", "container"] as const;
 
-export function nodeMetrics({ version, ready, guests, untouched }: MetricSources): Registry {
+/** @returns the registry, and how it is told of the guests that there are now */
+export function nodeMetrics({ version, ready, untouched }: MetricSources): {
+  registry: Registry;
+  show(guests: readonly ContainerStatus[]): void;
+} {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -62,20 +65,6 @@ export function nodeMetrics({ version, ready, guests, untouched }: MetricSources
     help: "Node processes of a container that are guest processes",
     labelNames: OF_GUEST,
     registers,
-    collect() {
-      const all = guests();
-      for (const gauge of [processes, open, connections, bytes]) gauge.reset();
-      for (const guest of all) {
-        const { namespace, pod, container, shortcut, relay, reasons } = guest;
-        const of = { namespace, pod, container };
-        processes.set(of, guest.processes);
-        open.set(of, guest.connections);
-        connections.set({ ...of, path: "shortcut" }, shortcut.connections);
-        for (const [path, n] of Object.entries(reasons)) connections.set({ ...of, path }, n);
-        bytes.set({ ...of, path: "shortcut" }, shortcut.bytes);
-        bytes.set({ ...of, path: "relay" }, relay.bytes);
-      }
-    },
   });
   const open = new Gauge({
     name: "outsock_guest_open_connections",
@@ -95,5 +84,18 @@ export function nodeMetrics({ version, ready, guests, untouched }: MetricSources
     labelNames: [...OF_GUEST, "path"],
     registers,
   });
-  return registry;
+  const show = (guests: readonly ContainerStatus[]): void => {
+    for (const gauge of [processes, open, connections, bytes]) gauge.reset();
+    for (const guest of guests) {
+      const { namespace, pod, container, shortcut, relay, reasons } = guest;
+      const of = { namespace, pod, container };
+      processes.set(of, guest.processes);
+      open.set(of, guest.connections);
+      connections.set({ ...of, path: "shortcut" }, shortcut.connections);
+      for (const [path, n] of Object.entries(reasons)) connections.set({ ...of, path }, n);
+      bytes.set({ ...of, path: "shortcut" }, shortcut.bytes);
+      bytes.set({ ...of, path: "relay" }, relay.bytes);
+    }
+  };
+  return { registry, show };
 }

@@ -283,23 +283,28 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     if (this.state === "connecting") return -ERRNO.EAGAIN;
     if (wire === undefined) return this.takeError() ?? -ERRNO.ENOTCONN;
     const { rx } = wire;
-    let result = 0;
+    /** Stays undefined when the peer is found to have broken the protocol. */
+    let result: number | undefined;
     wire.carrier.guard(() => {
       // Flags before the ring: what came before the end is read first.
       const finished = (this.peerFlags() & FLAG.FIN) !== 0;
       const ended = this.shutRead || this.reset || finished;
       const available = rx.available();
-      if (available === 0 && finished) return;
+      if (available === 0 && finished) {
+        result = 0;
+        return;
+      }
       if (available === 0 || this.shutRead) {
         result = this.takeError() ?? (ended ? 0 : -ERRNO.EAGAIN);
         return;
       }
-      result = Math.min(available, target.length);
-      rx.copyOut(target, 0, result);
-      this.link.moved(wire.pair, result);
-      if (rx.consume(result)) wire.carrier.notify(wire.number, EVENT.SPACE);
+      const length = Math.min(available, target.length);
+      rx.copyOut(target, 0, length);
+      result = length;
+      this.link.moved(wire.pair, length);
+      if (rx.consume(length)) wire.carrier.notify(wire.number, EVENT.SPACE);
     });
-    return result;
+    return result ?? this.takeError() ?? -ERRNO.ECONNRESET;
   }
 
   override write(source: Uint8Array): number {

@@ -20,11 +20,11 @@ const text = (endpoint: Endpoint): string => {
 };
 
 /** @param scope names the network namespace */
-export function tupleProof(scope: string, client: Endpoint, server: Endpoint): string {
+function tupleProof(scope: string, client: Endpoint, server: Endpoint): string {
   return `${scope} ${text(client)} ${text(server)}`;
 }
 
-export function sequenceProof(clientToServer: number, serverToClient: number): string {
+function sequenceProof(clientToServer: number, serverToClient: number): string {
   return `tcp ${clientToServer} ${serverToClient}`;
 }
 

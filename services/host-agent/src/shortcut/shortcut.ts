@@ -19,7 +19,7 @@ import { closeFd, SysError, setLinger, setsockoptInt } from "@outsock/hostsys";
 import type { Side, Slot } from "./pair.ts";
 
 /** A connection that was dropped on its way ends within IDLE + COUNT * INTERVAL seconds. */
-export const KEEPALIVE = { idle: 10, interval: 5, count: 3 } as const;
+const KEEPALIVE = { idle: 10, interval: 5, count: 3 } as const;
 
 /** Keepalive and the reset at the end, on a kernel connection that carries a shortcut's life. */
 export function prepareLifeline(fd: number): void {
