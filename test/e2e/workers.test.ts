@@ -150,8 +150,9 @@ describe.skipIf(!BUILT)("agent of two workers", () => {
     await Promise.all(
       [...ports, ...ports].map(async (port) => {
         const socket = await connectPeer(port);
-        socket.write(bytes);
-        expect((await echoed(socket, bytes)).equals(bytes)).toBe(true);
+        const back = await echoed(socket, bytes);
+        expect(back.length).toBe(bytes.length);
+        expect(back.findIndex((byte, at) => byte !== bytes[at])).toBe(-1);
       }),
     );
   }, 60_000);

@@ -25,7 +25,7 @@ test("a guest runs, metrics tell its processes, connections by their way, and by
   const app = nodeHttp({
     version: "1.2.3",
     troubles: () => [],
-    guests: () => guests,
+    guests: () => Promise.resolve(guests),
     untouched: () => [
       { namespace: "shop", pod: "old", uid: "o", container: "c", reason: "it is old" },
     ],
@@ -55,7 +55,7 @@ test("the agent has a trouble, readiness and metrics say so, and liveness does n
   const app = nodeHttp({
     version: "1.2.3",
     troubles: () => ["without CAP_SYS_PTRACE it cannot look at the processes of pods"],
-    guests: () => [],
+    guests: () => Promise.resolve([]),
     untouched: () => [],
   });
   expect((await app.inject("/readyz")).statusCode).toBe(503);
