@@ -91,7 +91,7 @@ export async function load(
     url: `http://${name}-rubis-web`,
     clients,
     seconds,
-    up: 1,
+    up: 0,
     down: 0,
     think: 0,
     interactions,
