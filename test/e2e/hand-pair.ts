@@ -132,17 +132,9 @@ function readWay(payload: PayloadReader): Way {
   return { rings, path, pair, side, slot };
 }
 
-export function wayOfConnect({ payload, status }: Message): Way {
+function wayOfConnect({ payload, status }: Message): Way {
   if (status !== 0) throw new Error(`connect failed: errno ${status}`);
   const reader = new PayloadReader(payload);
-  reader.endpoint();
-  reader.endpoint();
-  return readWay(reader);
-}
-
-export function wayOfAccepted({ payload }: Message): Way {
-  const reader = new PayloadReader(payload);
-  reader.u32();
   reader.endpoint();
   reader.endpoint();
   return readWay(reader);

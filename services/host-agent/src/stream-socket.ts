@@ -372,7 +372,8 @@ export class StreamSocket implements GuestSocket {
       member: this.context,
       socket: this.id,
       abroad: plan.mayBeGuest(ends.target.endpoint),
-      take: () => dupFd(fd),
+      // A socket that broke meanwhile has no descriptor: its number may be another one's by now.
+      take: () => dupFd(fdOf(socket)),
       giveBack: closeFd,
       settled: (way) => {
         this.withdraw = undefined;
