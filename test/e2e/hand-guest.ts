@@ -5,6 +5,7 @@ import {
   type Mapping,
   mapShared,
   recvWithFds,
+  SysError,
   sendByte,
   sendWithFds,
   unixConnect,
@@ -97,9 +98,13 @@ export class HandGuest {
     return until("descriptors", () => recvWithFds(this.channelFd, 1, most)?.fds);
   }
 
-  /** Puts descriptors on the channel. */
+  /** Puts descriptors on the channel; an agent that has hung up does not get them. */
   sendDescriptors(fds: readonly number[]): void {
-    sendWithFds(this.channelFd, new Uint8Array(1), fds);
+    try {
+      sendWithFds(this.channelFd, new Uint8Array(1), fds);
+    } catch (error) {
+      if (!(error instanceof SysError) || error.code !== "EPIPE") throw error;
+    }
   }
 
   /** Writes bytes as they are into the call ring and tells the agent. */

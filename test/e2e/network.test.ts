@@ -259,6 +259,7 @@ describe.skipIf(!BUILT)("ps and dmesg", () => {
       String(guest.process.pid),
       "2",
       "2000",
+      "0%",
       `127.0.0.1:${port}->8080`,
       program("puppet.cjs"),
     ]);

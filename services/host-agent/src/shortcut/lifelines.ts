@@ -19,8 +19,8 @@ import { EpollSet, getsockoptInt, SysError } from "@outsock/hostsys";
 import { type EndOwner, prepareLifeline, type Shortcut, type ShortcutEnd } from "./shortcut.ts";
 
 /** Milliseconds: after so long a shortcut is tended, and so often the kernel is asked. */
-const YOUNG = 100;
-const LOOK_EVERY = 1000;
+export const YOUNG = 100;
+export const LOOK_EVERY = 1000;
 
 export interface Watched {
   /** The kernel's connection has ended (a positive errno). */

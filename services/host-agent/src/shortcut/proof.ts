@@ -20,11 +20,11 @@ const text = (endpoint: Endpoint): string => {
 };
 
 /** @param scope names the network namespace */
-function tupleProof(scope: string, client: Endpoint, server: Endpoint): string {
+export function tupleProof(scope: string, client: Endpoint, server: Endpoint): string {
   return `${scope} ${text(client)} ${text(server)}`;
 }
 
-function sequenceProof(clientToServer: number, serverToClient: number): string {
+export function sequenceProof(clientToServer: number, serverToClient: number): string {
   return `tcp ${clientToServer} ${serverToClient}`;
 }
 
