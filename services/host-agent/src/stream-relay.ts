@@ -47,7 +47,12 @@ export class StreamRelay implements ReadTarget {
     this.rx = new RingProducer(context.memory, rings.rx, context.windows);
   }
 
-  /** Knows a socket that is still connecting, so that closing can end it. */
+  /** Closed, or dead. */
+  get ending(): boolean {
+    return this.closing || this.dead;
+  }
+
+  /** Knows a socket that does not read yet, so that closing can end it. */
   connecting(socket: Socket): void {
     this.socket = socket;
     socket.once("close", () => this.finished());

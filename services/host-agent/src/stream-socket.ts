@@ -249,6 +249,7 @@ export class StreamSocket implements GuestSocket {
       return;
     }
     const connection = connectionOfFd(fd);
+    let taken = false;
     const ends = { sequence, destination, target, local };
     const offer: Offer = {
       kind: "connected",
@@ -256,8 +257,13 @@ export class StreamSocket implements GuestSocket {
       member: this.context,
       socket: this.id,
       abroad: false,
-      take: () => fd,
-      giveBack: () => {},
+      take: () => {
+        taken = true;
+        return fd;
+      },
+      giveBack: () => {
+        taken = false;
+      },
       settled: (way) => {
         this.withdraw = undefined;
         if (typeof way !== "number") this.connectedHere(ends, way);
@@ -266,7 +272,7 @@ export class StreamSocket implements GuestSocket {
     };
     this.withdraw = () => {
       broker.withdraw(offer);
-      connection.close();
+      if (!taken) connection.close();
     };
     broker.offer(offer);
     here.listener.acceptNow(here.fd, here.address);
@@ -291,8 +297,11 @@ export class StreamSocket implements GuestSocket {
     }
     const relay = new StreamRelay(this.context, this.id, rings);
     this.relay = relay;
+    const socket = connection.toSocket(relay);
+    relay.connecting(socket);
     this.answerConnect(ends, rings.pair, { why });
-    relay.start(connection.toSocket(relay));
+    // The answer may have found the guest's ring broken.
+    if (!relay.ending) relay.start(socket);
   }
 
   /**

@@ -54,6 +54,57 @@ function meet(of: Broker, client: Member, server: Member, proof = `${made.length
 }
 
 describe("Broker", () => {
+  test("a guest breaks while it is told of the pair: its end is left alone, the other one relays", () => {
+    const of = broker();
+    const client = new Member();
+    const server = new Member();
+    const one = offer("connected", client, ["p"], socket);
+    client.announcePair = () => {
+      of.withdraw(one);
+      return false;
+    };
+    const two = offer("accepted", server, ["p"], socket);
+    of.offer(one);
+    of.offer(two);
+    expect(one.outcomes).toEqual([]);
+    expect(one.taken).toEqual([]);
+    expect(two.outcomes).toEqual([PATH.NO_ROOM]);
+  });
+
+  test("the accepting side's answer ends the connecting one: that end of the shortcut is abandoned", () => {
+    const of = broker();
+    const one = offer("connected", new Member(), ["p"], socket);
+    const two = offer("accepted", new Member(), ["p"], socket);
+    const { settled } = two;
+    two.settled = (outcome) => {
+      settled(outcome);
+      of.withdraw(one);
+    };
+    of.offer(one);
+    of.offer(two);
+    expect(one.outcomes).toEqual([]);
+    const { shortcut, side } = assignment(two);
+    expect(shortcut.abandoned).toBe(true);
+    expect(shortcut.ends[1 - side]?.closed).toBe(true);
+    expect(shortcut.ends[side]?.closed).toBe(false);
+  });
+
+  test("told of no peer, one ends another that waits: that one is told nothing", () => {
+    const of = broker();
+    const one = offer("connected", new Member(), ["p"], socket);
+    const two = offer("connected", new Member(), ["q"], socket);
+    const { settled } = one;
+    one.settled = (outcome) => {
+      settled(outcome);
+      of.withdraw(two);
+    };
+    of.offer(one);
+    of.offer(two);
+    for (let n = 0; n < 5; n++) turns.run();
+    expect(one.outcomes).toEqual([PATH.REMOTE_PEER]);
+    expect(two.outcomes).toEqual([]);
+  });
+
   test.each(["connected", "accepted"] as const)(
     "an end that is %s waits, the other one comes: one shortcut, the accepting side told first",
     (first) => {

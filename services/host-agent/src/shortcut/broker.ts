@@ -30,7 +30,7 @@ export interface Offer {
   /** Its other end may be a guest of another worker (workers/worker-broker.ts). */
   readonly abroad: boolean;
   /**
-   * Gives the kernel's connection over to the shortcut.
+   * Gives the kernel's connection over to the shortcut: who withdraws afterwards leaves it alone.
    * @throws SysError when there is no descriptor
    */
   take(): number;
@@ -79,6 +79,8 @@ export class Broker implements Matchmaker {
   readonly abroad = false;
   private readonly options: BrokerOptions;
   private readonly waiting = new Map<string, Waiting>();
+  /** Offers that were taken back: nothing is told of them, whoever is just being told. */
+  private readonly withdrawn = new WeakSet<Offer>();
   private readonly pairs = new Map<PairMember, Map<PairMember, Pair>>();
   private readonly broken = new Map<PairMember, Map<PairMember, { times: number; why: number }>>();
   private readonly byId = new Map<number, Pair>();
@@ -104,7 +106,7 @@ export class Broker implements Matchmaker {
     for (const proof of offer.proofs) {
       const other = this.waiting.get(proof);
       if (other === undefined || other.offer.kind === offer.kind) continue;
-      this.withdraw(other.offer);
+      this.forget(other.offer);
       this.match(offer, other.offer);
       return;
     }
@@ -118,8 +120,8 @@ export class Broker implements Matchmaker {
       // The kernel gives a 4-tuple anew as soon as a reset has ended its connection.
       const before = this.waiting.get(proof)?.offer;
       if (before !== undefined) {
-        this.withdraw(before);
-        before.settled(PATH.NOT_PROVEN);
+        this.forget(before);
+        this.settle(before, PATH.NOT_PROVEN);
       }
       this.waiting.set(proof, entry);
     }
@@ -127,9 +129,20 @@ export class Broker implements Matchmaker {
   }
 
   withdraw(offer: Offer): void {
+    this.withdrawn.add(offer);
+    this.forget(offer);
+  }
+
+  private forget(offer: Offer): void {
     for (const proof of offer.proofs) {
       if (this.waiting.get(proof)?.offer === offer) this.waiting.delete(proof);
     }
+  }
+
+  /** Tells what became of an offer, unless it was taken back while others were told. */
+  private settle(offer: Offer, outcome: Assignment | number): void {
+    if (!this.withdrawn.has(offer)) offer.settled(outcome);
+    else if (typeof outcome !== "number") outcome.shortcut.abandon(outcome.side);
   }
 
   private schedule(): void {
@@ -143,8 +156,11 @@ export class Broker implements Matchmaker {
     for (const entry of new Set(this.waiting.values())) {
       entry.turns--;
       if (entry.turns > 0) continue;
-      this.withdraw(entry.offer);
-      entry.offer.settled(PATH.REMOTE_PEER);
+      const { offer } = entry;
+      // Whoever was told before may have ended it, or brought its other end.
+      if (!offer.proofs.some((proof) => this.waiting.get(proof) === entry)) continue;
+      this.forget(offer);
+      this.settle(offer, PATH.REMOTE_PEER);
     }
     if (this.waiting.size > 0) this.schedule();
   };
@@ -152,19 +168,21 @@ export class Broker implements Matchmaker {
   private match(one: Offer, two: Offer): void {
     const [client, server] = one.kind === "connected" ? [one, two] : [two, one];
     const { pair, why } = this.pairOf(client.member, server.member);
-    const slot = pair?.allocate();
+    // A guest that is told of the pair may turn out to be broken, and its ends are gone then.
+    const gone = this.withdrawn.has(client) || this.withdrawn.has(server);
+    const slot = gone ? undefined : pair?.allocate();
     const shortcut = pair && slot && this.make(pair, slot, client, server);
     if (shortcut === undefined) {
       // The accepting side first: what the connecting one sends is read there.
-      server.settled(why);
-      client.settled(why);
+      this.settle(server, why);
+      this.settle(client, why);
       return;
     }
     const serverSide = pair?.members[0] === client.member ? PAIR_SIDE_AGENT : PAIR_SIDE_GUEST;
     const clientSide = serverSide === PAIR_SIDE_AGENT ? PAIR_SIDE_GUEST : PAIR_SIDE_AGENT;
     this.options.onMade(shortcut);
-    server.settled({ shortcut, side: serverSide });
-    client.settled({ shortcut, side: clientSide });
+    this.settle(server, { shortcut, side: serverSide });
+    this.settle(client, { shortcut, side: clientSide });
   }
 
   /** @returns undefined when there is no descriptor for it */
