@@ -125,13 +125,19 @@ export class SessionLoop {
       if (!this.sessions.delete(session)) return;
       this.poll.remove(session);
       closeFd(doorbellFd);
-      if (channelFd !== -1) closeFd(channelFd);
+      if (channelFd !== -1) {
+        this.lifelines.unwatch(channelFd);
+        closeFd(channelFd);
+      }
       hooks.left();
       session.detach(abort, () => hooks.released());
       socket.destroy();
       this.log.info({ guest, process }, "guest left");
     };
     this.sessions.set(session, leave);
+    if (channelFd !== -1) {
+      this.lifelines.watchChannel(channelFd, () => session.descriptorsWait());
+    }
     try {
       const fds = channel === undefined ? [region.fd] : [region.fd, channel[1]];
       const line = `${JSON.stringify(replyTo(visitor, region.bytes))}\n`;

@@ -126,6 +126,7 @@ export class Session implements SessionContext, Pollable {
   private readonly freeIds: number[] = [];
   private nextId: number;
   private detached = false;
+  private unannounced = false;
   private released: (() => void) | undefined;
   private goneBytes = 0;
 
@@ -533,7 +534,18 @@ export class Session implements SessionContext, Pollable {
     }
   }
 
+  /**
+   * Descriptors wait on the channel, at a look. Those of a call are taken within a turn: what
+   * waits at two looks was announced by none.
+   */
+  descriptorsWait(): void {
+    if (this.detached) return;
+    if (this.unannounced) this.options.onPoisoned("descriptors came that no call announced");
+    this.unannounced = true;
+  }
+
   private takeLifelines(): number[] {
+    this.unannounced = false;
     try {
       const received = recvWithFds(this.options.channelFd, 1, DESCRIPTORS_MAX);
       if (received !== null && received.fds.length > 0) return received.fds;

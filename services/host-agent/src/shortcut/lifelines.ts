@@ -10,6 +10,7 @@ import {
   DESCRIPTORS_MAX,
   EPOLLERR,
   EPOLLHUP,
+  EPOLLIN,
   EPOLLRDHUP,
   ERRNO,
   SO_ERROR,
@@ -32,6 +33,8 @@ export interface Watched {
 export class Lifelines {
   private readonly set = new EpollSet();
   private readonly watched = new Map<number, Watched>();
+  /** Channels for descriptors, and who is told that some wait there. */
+  private readonly channels = new Map<number, () => void>();
   /** Made since the last round, and before it. */
   private fresh = new Set<Shortcut>();
   private young = new Set<Shortcut>();
@@ -60,15 +63,31 @@ export class Lifelines {
       return;
     }
     this.watched.set(fd, watched);
-    this.looks ??= setInterval(this.look, LOOK_EVERY).unref();
+    this.lookOn();
+  }
+
+  /**
+   * Tells at each look that descriptors wait on a guest's channel. Descriptors that lie there
+   * hold what they are descriptors of: a guest that puts its own connection there would never be
+   * seen to go (unix(7)).
+   */
+  watchChannel(fd: number, waiting: () => void): void {
+    this.set.add(fd, EPOLLIN);
+    this.channels.set(fd, waiting);
+    this.lookOn();
   }
 
   unwatch(fd: number): void {
-    if (!this.watched.delete(fd)) return;
+    const known = this.watched.delete(fd) || this.channels.delete(fd);
+    if (!known) return;
     this.set.remove(fd);
-    if (this.watched.size > 0) return;
+    if (this.watched.size > 0 || this.channels.size > 0) return;
     clearInterval(this.looks);
     this.looks = undefined;
+  }
+
+  private lookOn(): void {
+    this.looks ??= setInterval(this.look, LOOK_EVERY).unref();
   }
 
   private nextRound(): void {
@@ -115,6 +134,11 @@ export class Lifelines {
 
   private readonly look = (): void => {
     for (const { fd, events } of this.set.look()) {
+      const waiting = this.channels.get(fd);
+      if (waiting !== undefined) {
+        if ((events & EPOLLIN) !== 0) waiting();
+        continue;
+      }
       const watched = this.watched.get(fd);
       if ((events & (EPOLLERR | EPOLLHUP)) === 0) {
         watched?.finished?.();
