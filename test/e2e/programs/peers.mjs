@@ -37,10 +37,12 @@ async function pour(socket, seed) {
 async function digest(socket) {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const chunk of socket) {
+  // Not `for await`, which destroys the socket at its end, with what is still to be written.
+  socket.on("data", (chunk) => {
     hash.update(chunk);
     bytes += chunk.length;
-  }
+  });
+  await once(socket, "end");
   return `${bytes} ${hash.digest("hex")}`;
 }
 

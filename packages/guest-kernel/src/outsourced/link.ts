@@ -128,6 +128,9 @@ export class Link {
       },
       onEnded: (pair, broken) => {
         this.loop.remove(pair);
+        if (broken !== undefined) {
+          options.log.write(`outsock: another guest broke the protocol of a shortcut: ${broken}`);
+        }
         if (this.channel.alive && this.pairs.get(pair.id, pair.side) === pair) {
           this.pairEnded(pair.id, broken === undefined ? PAIR_GONE : PAIR_BROKEN);
         }
