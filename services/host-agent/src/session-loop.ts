@@ -21,7 +21,7 @@ import { fdOf } from "./tcp-handle.ts";
 const SWEEP_EVERY = 1000;
 
 /** Halt polling of the agent, microseconds. */
-const POLL = { start: 10, maximum: 200 };
+const POLL = { start: 10, maximum: 500 };
 
 /** A guest's process that is let in; plain values, so that it can be told to another thread. */
 export interface Visitor {

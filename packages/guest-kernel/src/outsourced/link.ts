@@ -74,7 +74,7 @@ export interface LinkedSocket {
 }
 
 /** Halt polling of a guest, microseconds. */
-const POLL = { start: 10, maximum: 200 };
+const POLL = { start: 10, maximum: 500 };
 const ATTACH_TIMEOUT = 5000;
 const RETRY_FIRST = 20;
 const RETRY_LAST = 1000;
