@@ -19,6 +19,7 @@ export const IPPROTO_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 
 export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
 export const SO_ERROR = 4;
 export const SO_BROADCAST = 6;
 export const SO_SNDBUF = 7;

@@ -12,6 +12,8 @@ import {
   SO_OUTSOCK_SHORTCUT,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_TYPE,
+  SOCK_STREAM,
   SOL_OUTSOCK,
   SOL_SOCKET,
 } from "@outsock/abi";
@@ -21,6 +23,7 @@ import {
   connectInet,
   dupFd,
   getsockname,
+  getsockoptInt,
   IP_BIND_ADDRESS_NO_PORT,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
@@ -52,6 +55,17 @@ export interface BoundFd {
 function errnoOfThrown(error: unknown): number {
   if (error instanceof SysError) return errnoOf(error.code);
   throw error;
+}
+
+/** Also one that was reset while no agent was there: that has to be told. */
+function isTcp(fd: number): boolean {
+  try {
+    getsockname(fd);
+    return getsockoptInt(fd, SOL_SOCKET, SO_TYPE) === SOCK_STREAM;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return false;
+  }
 }
 
 /** Binds one descriptor for each address, all to one port. @throws SysError */
@@ -459,6 +473,12 @@ export class StreamSocket implements GuestSocket {
     this.lifeline = fd;
     this.context.countPath(PATH.SHORTCUT);
     if (fd === -1) return;
+    if (!isTcp(fd)) {
+      // Whatever else a guest hands over is not kept: its own end of a connection to here, say.
+      closeFd(fd);
+      this.lifeline = -1;
+      return;
+    }
     this.context.lifelines.watch(fd, {
       reset: (errno) => this.context.reset(this.id, errno),
       // Only one of the two ends had been handed out when the agent before went.
