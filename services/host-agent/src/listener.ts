@@ -15,6 +15,7 @@ import type { Endpoint } from "@outsock/vrpc";
 import { isWildcard } from "./network-plan.ts";
 import type { SessionContext } from "./session-sockets.ts";
 import type { Assignment } from "./shortcut/broker.ts";
+import { refusal } from "./shortcut/path.ts";
 import { proofsOf } from "./shortcut/proof.ts";
 import {
   connectionOfFd,
@@ -100,9 +101,7 @@ export class Listener {
 
   /** Why its connections get no shortcut (PATH); undefined when they may. */
   get noShortcut(): number | undefined {
-    const { shortcuts } = this.context;
-    if (typeof shortcuts === "number") return shortcuts;
-    return this.shortcut ? undefined : PATH.DISABLED;
+    return refusal(this.context.shortcuts, this.shortcut);
   }
 
   /** Stops one of the real listeners. */

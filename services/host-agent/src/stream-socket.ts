@@ -36,7 +36,7 @@ import type { ListeningAt } from "./listener-directory.ts";
 import { addressFor, type HostTarget, isWildcard, type NetworkPlan } from "./network-plan.ts";
 import type { GuestSocket, SessionContext, SocketOption } from "./session-sockets.ts";
 import type { Assignment, Matchmaker, Offer } from "./shortcut/broker.ts";
-import { pathOf, type Way, writePath } from "./shortcut/path.ts";
+import { pathOf, refusal, type Way, writePath } from "./shortcut/path.ts";
 import { proofsOf } from "./shortcut/proof.ts";
 import { getOptionOf, PendingOptions, setOptionOn } from "./socket-options.ts";
 import { StreamRelay } from "./stream-relay.ts";
@@ -205,7 +205,7 @@ export class StreamSocket implements GuestSocket {
     const target = this.context.plan.target(destination);
     const { shortcuts, directory, plan } = this.context;
     if (typeof shortcuts === "number" || !this.shortcut) {
-      const why = typeof shortcuts === "number" ? shortcuts : PATH.DISABLED;
+      const why = refusal(shortcuts, this.shortcut) ?? PATH.DISABLED;
       this.connectOut(sequence, destination, target, why);
       return;
     }

@@ -512,8 +512,7 @@ export class OutsourcedStream extends SocketFile implements LinkedSocket, PairSo
     wire.carrier.guard(() => {
       abort ||= !this.reset && wire.rx.available() > 0;
     });
-    if (this.reset) this.raise(wire, FLAG.CLOSED | FLAG.RESET, EVENT.RESET);
-    else if (abort) this.raise(wire, FLAG.CLOSED | FLAG.RESET, EVENT.RESET);
+    if (this.reset || abort) this.raise(wire, FLAG.CLOSED | FLAG.RESET, EVENT.RESET);
     else this.raise(wire, FLAG.CLOSED | FLAG.FIN, EVENT.FIN);
   }
 

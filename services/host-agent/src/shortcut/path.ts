@@ -1,7 +1,7 @@
 /** The way of a connection as the guest is told: the last words of CONNECT and ACCEPTED. */
 import { PATH, PROTOCOL_SHORTCUT } from "@outsock/abi";
 import type { PayloadWriter } from "@outsock/vrpc";
-import type { Assignment } from "./broker.ts";
+import type { Assignment, Matchmaker } from "./broker.ts";
 
 export type Way = Assignment | { why: number };
 
@@ -20,4 +20,14 @@ export function writePath(writer: PayloadWriter, version: number, way: Way): voi
   } else {
     writer.u32(0).u32(0).u32(0);
   }
+}
+
+/**
+ * Why a socket's connections get no shortcut (PATH); undefined when they may.
+ * @param shortcuts where its guest's ends are offered, or why they are not
+ * @param wanted SO_OUTSOCK_SHORTCUT of the socket
+ */
+export function refusal(shortcuts: Matchmaker | number, wanted: boolean): number | undefined {
+  if (typeof shortcuts === "number") return shortcuts;
+  return wanted ? undefined : PATH.DISABLED;
 }
